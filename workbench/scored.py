@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from workbench.migration import Roles, Task
-from workbench.models import Label, Outputs
+from workbench.migration import Migration, ModelSource, Roles, Task
+from workbench.models import Label, Model, ModelError, Outputs
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from workbench.data import Table
+
+CACHE = ".workbench"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a model's answers: kind is "nan", "shape" or "unrepeatable"; rows: how many."""
+
+    side: str
+    kind: str
+    message: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,7 @@ class Scored:
     frame: the raw columns, n rows. target: binary 0/1 (1 = positive class), multiclass index into classes,
     regression float64; -1 / NaN where the truth is missing. weight: float64 [n] or None. total: rows in the holdout
     (n of them are here; fewer than total means a seeded sample). candidate: None while there is none.
+    problems: answers that no audit may take at face value.
     """
 
     frame: pd.DataFrame
@@ -50,6 +69,226 @@ class Scored:
     weight: NDArray[np.float64] | None
     total: int
     fingerprint: str
+    problems: tuple[Problem, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
+
+
+def open_source(migration: Migration, source: ModelSource) -> Model:
+    """The model a section of migration.yaml names. Raises ModelError."""
+    from workbench.models import open_model
+
+    options = dict(source.options)
+    if source.uri.startswith(("column:", "python:")):
+        options.setdefault("task", migration.task.kind)
+    return open_model(source.uri, folder=migration.folder, **options)
+
+
+def score(migration: Migration, *, candidate: ModelSource | None = None) -> Scored:
+    """Score the holdout with both models; answers are kept in the migration's cache by (data, model) fingerprint.
+
+    candidate: overrides migration.candidate (the one a mover made). Raises ModelError, DataError.
+    """
+    from workbench.data import open_data
+
+    holdout = open_data(migration.data.holdout, migration.folder)
+    legacy = open_source(migration, migration.legacy)
+    chosen = candidate or migration.candidate
+    after = open_source(migration, chosen) if chosen else None
+    try:
+        return pair(holdout, legacy, after, migration.task, migration.roles, n=migration.data.sample, cache=migration.folder / CACHE)
+    finally:
+        legacy.close()
+        if after is not None:
+            after.close()
+
+
+def pair(
+    holdout: Table, legacy: Model, candidate: Model | None, task: Task, roles: Roles, *, n: int = 20_000, cache: Path | None = None
+) -> Scored:
+    """Both models on the same n rows of the holdout, at most; a seeded sample beyond that."""
+    frame = holdout.sample(n)
+    truth = _column(frame, task.target, "target of the task")
+    rows = f"{holdout.fingerprint}:{len(frame)}:{n}"
+    before, problems = _answers("legacy", legacy, frame, rows, cache)
+    after, more = _answers("candidate", candidate, frame, rows, cache) if candidate else (None, ())
+    classes = before.classes
+    target = _truth(truth, task, classes)
+    return Scored(
+        frame=frame,
+        target=target,
+        task=task,
+        roles=roles,
+        classes=classes,
+        legacy=_side(before, task, classes, legacy),
+        candidate=_side(after, task, classes, candidate) if after is not None and candidate is not None else None,
+        weight=_column(frame, roles.weight, "weight").to_numpy("float64") if roles.weight else None,
+        total=holdout.rows,
+        fingerprint=_sha(rows, legacy.fingerprint, candidate.fingerprint if candidate else "", task.model_dump_json()),
+        problems=(*problems, *more),
+    )
+
+
+def _column(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
+    from difflib import get_close_matches
+
+    if name not in frame.columns:
+        near = get_close_matches(name, [str(column) for column in frame.columns], n=1)
+        seen = ", ".join(repr(str(column)) for column in frame.columns[:12])
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ModelError(f"the {what} is {name!r}, which the holdout does not have (it has {seen}). {hint}Correct migration.yaml.")
+    return frame[name]
+
+
+def normal(label: object) -> str:
+    """One spelling per label, so that 1, 1.0, True and "1" of two libraries are the same class."""
+    if hasattr(label, "item"):
+        label = label.item()
+    if isinstance(label, bool):
+        label = int(label)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    text = str(label).strip()
+    return {"true": "1", "false": "0"}.get(text.lower(), text)
+
+
+def _truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[np.float64] | NDArray[np.int64]:
+    import numpy as np
+    import pandas as pd
+
+    if task.kind == "regression":
+        return pd.to_numeric(column, errors="coerce").to_numpy("float64")
+    known = {normal(label): index for index, label in enumerate(classes)}
+    codes, values = pd.factorize(column)
+    names = [normal(value) for value in values]
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise ModelError(
+            f"the target {task.target!r} holds {', '.join(sorted(strange)[:5])!r}, but the legacy model answers "
+            f"{', '.join(known)!r}. If its classes carry other names, list them in the model's order: legacy.options.classes in migration.yaml."
+        )
+    index = np.array([known[name] for name in names] + [-1], dtype=np.int64)[codes]
+    if task.kind == "multiclass":
+        return index
+    return np.where(index < 0, -1, (index == _positive(task, classes)).astype(np.int64))
+
+
+def _positive(task: Task, classes: Sequence[Label]) -> int:
+    names = [normal(label) for label in classes]
+    if normal(task.positive) not in names:
+        raise ModelError(f"task.positive is {task.positive!r}, but the model answers {', '.join(names)}. Name one of these in migration.yaml.")
+    return names.index(normal(task.positive))
+
+
+def _side(outputs: Outputs, task: Task, classes: Sequence[Label], model: Model) -> Side:
+    import numpy as np
+
+    names = [normal(label) for label in classes]
+    if [normal(label) for label in outputs.classes] != names:
+        raise ModelError(
+            f"the models disagree on their classes: legacy {', '.join(names)}, candidate "
+            f"{', '.join(normal(label) for label in outputs.classes)}. Give both the same classes in the same order."
+        )
+    known = {name: index for index, name in enumerate(names)}
+    kept = {"outputs": outputs, "fingerprint": model.fingerprint, "format": model.format}
+    if task.kind == "regression":
+        return Side(value=outputs.values, **kept)  # type: ignore[arg-type]
+    if outputs.scores is None:
+        assert outputs.labels is not None
+        index = np.array([known.get(normal(label), -1) for label in outputs.labels], dtype=np.int64)
+        score = None
+    else:
+        index = np.where(np.isnan(outputs.scores).any(1), -1, np.nan_to_num(outputs.scores).argmax(1)).astype(np.int64)
+        score = outputs.scores[:, _positive(task, classes)] if task.kind == "binary" else None
+    if task.kind == "binary":
+        decided = index == _positive(task, classes) if score is None else score >= task.threshold
+        index = decided.astype(np.int64)
+    return Side(score=score, decision=index, **kept)  # type: ignore[arg-type]
+
+
+def _answers(side: str, model: Model, frame: pd.DataFrame, rows: str, cache: Path | None) -> tuple[Outputs, tuple[Problem, ...]]:
+    """The model's answers, from the cache where it answered these rows before."""
+    from filelock import FileLock
+
+    if cache is None or model.format == "column":
+        return _ask(side, model, frame)
+    folder = cache / "scored"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{_sha(rows, model.fingerprint, side)}.npz"
+    with FileLock(f"{path}.lock"):
+        if path.exists():
+            return _load(path)
+        outputs, problems = _ask(side, model, frame)
+        _save(path, outputs, problems)
+        return outputs, problems
+
+
+def _ask(side: str, model: Model, frame: pd.DataFrame) -> tuple[Outputs, tuple[Problem, ...]]:
+    import numpy as np
+
+    outputs = model.predict(frame)
+    if len(outputs) != len(frame):
+        raise ModelError(
+            f"the {side} model answered {len(outputs)} rows for {len(frame)} asked: it drops or adds rows. "
+            "Give a model that answers every row once, in order."
+        )
+    numbers = outputs.values if outputs.scores is None else outputs.scores
+    problems = []
+    if numbers is not None and (bad := int(np.isnan(numbers).reshape(len(frame), -1).any(1).sum())):
+        problems.append(Problem(side, "nan", f"the {side} model answers NaN for {bad:,} of {len(frame):,} rows", bad))
+    probe = frame.iloc[: min(200, len(frame))]
+    again = model.predict(probe)
+    if differing := _differing(outputs, again, len(probe)):
+        message = f"the {side} model answers differently when asked twice: {differing} of {len(probe)} rows"
+        problems.append(Problem(side, "unrepeatable", message, differing))
+    return outputs, tuple(problems)
+
+
+def _differing(first: Outputs, second: Outputs, n: int) -> int:
+    """Rows of the first n that two askings answer differently, beyond the last bits of a float32 sum."""
+    import numpy as np
+
+    for before, after in ((first.scores, second.scores), (first.values, second.values)):
+        if before is not None and after is not None:
+            same = np.isclose(before[:n], after, rtol=1e-6, atol=1e-7, equal_nan=True)
+            return int((~same.reshape(n, -1).all(1)).sum()) if n else 0
+    if first.labels is not None and second.labels is not None:
+        return int((first.labels[:n] != second.labels).sum())
+    return 0
+
+
+_ARRAYS = ("scores", "values", "raw")
+
+
+def _save(path: Path, outputs: Outputs, problems: Sequence[Problem]) -> None:
+    import numpy as np
+
+    arrays = {name: getattr(outputs, name) for name in _ARRAYS if getattr(outputs, name) is not None}
+    if outputs.labels is not None:
+        # Labels are written as their class numbers: an object array would need pickle.
+        known = {normal(label): index for index, label in enumerate(outputs.classes)}
+        arrays["labels"] = np.array([known.get(normal(label), -1) for label in outputs.labels], dtype=np.int64)
+    meta = {"classes": list(outputs.classes), "problems": [vars(problem) for problem in problems]}
+    part = path.with_suffix(".part.npz")
+    np.savez(part, meta=np.frombuffer(json.dumps(meta, default=_plain).encode(), dtype=np.uint8), **arrays)
+    part.replace(path)
+
+
+def _plain(value: object) -> object:
+    return cast("np.generic", value).item()
+
+
+def _load(path: Path) -> tuple[Outputs, tuple[Problem, ...]]:
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as stored:
+        meta = json.loads(stored["meta"].tobytes())
+        parts = {name: stored[name] for name in _ARRAYS if name in stored}
+        classes = tuple(meta["classes"])
+        labels = np.array([*classes, None], dtype=object)[stored["labels"]] if "labels" in stored else None
+    return Outputs(classes=classes, labels=labels, **parts), tuple(Problem(**problem) for problem in meta["problems"])
+
+
+def _sha(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
