@@ -76,7 +76,9 @@ class Kind(Plain):
         """
         pair = {"change": change, "candidate": candidate, "legacy": legacy}
         if limit is not None and judged is None:
-            judged = next((typing.cast(typing.Any, name) for name, measure in pair.items() if measure is not None), None)
+            judged = next(
+                (typing.cast("typing.Any", name) for name, measure in pair.items() if measure is not None), None
+            )
         if status is None:
             status = judge(pair[judged] if judged else change or candidate or legacy, limit)
         return Finding(

@@ -28,7 +28,7 @@ class Status(StrEnum):
     MANUAL waits for a person. INFO has no limit to be judged against.
     """
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 (a status, no password)
     WARN = "warn"
     FAIL = "fail"
     INFO = "info"
@@ -285,7 +285,9 @@ _WORDS = {
 def _sentence(counts: Counter[Status]) -> str:
     if not counts:
         return "Not assessed."
-    parts = [one.format(n) if n == 1 else many.format(n) for status, (one, many) in _WORDS.items() if (n := counts[status])]
+    parts = [
+        one.format(n) if n == 1 else many.format(n) for status, (one, many) in _WORDS.items() if (n := counts[status])
+    ]
     if counts[Status.FAIL]:
         head = "Not ready"
     elif counts[Status.ERROR]:

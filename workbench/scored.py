@@ -97,7 +97,15 @@ def score(migration: Migration, *, candidate: ModelSource | None = None) -> Scor
     chosen = candidate or migration.candidate
     after = open_source(migration, chosen) if chosen else None
     try:
-        return pair(holdout, legacy, after, migration.task, migration.roles, n=migration.data.sample, cache=migration.folder / CACHE)
+        return pair(
+            holdout,
+            legacy,
+            after,
+            migration.task,
+            migration.roles,
+            n=migration.data.sample,
+            cache=migration.folder / CACHE,
+        )
     finally:
         legacy.close()
         if after is not None:
@@ -105,7 +113,14 @@ def score(migration: Migration, *, candidate: ModelSource | None = None) -> Scor
 
 
 def pair(
-    holdout: Table, legacy: Model, candidate: Model | None, task: Task, roles: Roles, *, n: int = 20_000, cache: Path | None = None
+    holdout: Table,
+    legacy: Model,
+    candidate: Model | None,
+    task: Task,
+    roles: Roles,
+    *,
+    n: int = 20_000,
+    cache: Path | None = None,
 ) -> Scored:
     """Both models on the same n rows of the holdout, at most; a seeded sample beyond that."""
     frame = holdout.sample(n)
@@ -137,7 +152,9 @@ def _column(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
         near = get_close_matches(name, [str(column) for column in frame.columns], n=1)
         seen = ", ".join(repr(str(column)) for column in frame.columns[:12])
         hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise ModelError(f"the {what} is {name!r}, which the holdout does not have (it has {seen}). {hint}Correct migration.yaml.")
+        raise ModelError(
+            f"the {what} is {name!r}, which the holdout does not have (it has {seen}). {hint}Correct migration.yaml."
+        )
     return frame[name]
 
 
@@ -166,7 +183,8 @@ def _truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[n
     if strange:
         raise ModelError(
             f"the target {task.target!r} holds {', '.join(sorted(strange)[:5])!r}, but the legacy model answers "
-            f"{', '.join(known)!r}. If its classes carry other names, list them in the model's order: legacy.options.classes in migration.yaml."
+            f"{', '.join(known)!r}. If its classes carry other names, list them in the model's order: "
+            "legacy.options.classes in migration.yaml."
         )
     index = np.array([known[name] for name in names] + [-1], dtype=np.int64)[codes]
     if task.kind == "multiclass":
@@ -177,7 +195,10 @@ def _truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[n
 def _positive(task: Task, classes: Sequence[Label]) -> int:
     names = [normal(label) for label in classes]
     if normal(task.positive) not in names:
-        raise ModelError(f"task.positive is {task.positive!r}, but the model answers {', '.join(names)}. Name one of these in migration.yaml.")
+        raise ModelError(
+            f"task.positive is {task.positive!r}, but the model answers {', '.join(names)}. "
+            "Name one of these in migration.yaml."
+        )
     return names.index(normal(task.positive))
 
 
@@ -207,7 +228,9 @@ def _side(outputs: Outputs, task: Task, classes: Sequence[Label], model: Model) 
     return Side(score=score, decision=index, **kept)  # type: ignore[arg-type]
 
 
-def _answers(side: str, model: Model, frame: pd.DataFrame, rows: str, cache: Path | None) -> tuple[Outputs, tuple[Problem, ...]]:
+def _answers(
+    side: str, model: Model, frame: pd.DataFrame, rows: str, cache: Path | None
+) -> tuple[Outputs, tuple[Problem, ...]]:
     """The model's answers, from the cache where it answered these rows before."""
     from filelock import FileLock
 

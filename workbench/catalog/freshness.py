@@ -1,0 +1,155 @@
+"""When stored evidence still holds: hashes of everything that can change a number. Opens no model and no table."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from workbench.audit import needs
+from workbench.catalog.discovery import Entry, discover, entry, makes, params_of, requires
+from workbench.migration import Migration, ModelSource
+
+
+def key(migration: Migration, name: str, given: Mapping[str, object] | None = None) -> str:
+    """Freshness: sha256 over inputs, params, code and environment. Equal keys mean the stored evidence still holds.
+
+    Light on purpose: reads files' hashes, opens no model and no table.
+    """
+    this = entry(name)
+    if this.kind == "overview":
+        return _sha({"of": [key(migration, other) for other in requires(migration, name)], "code": _code()})
+    return _sha(
+        {
+            "audit": name,
+            "params": params_of(migration, name, given).model_dump(mode="json"),
+            "inputs": {need.name: _input(migration, this, need.name) for need in needs(this.load())},
+            "code": _code(),
+            "environment": environment(),
+        }
+    )
+
+
+def _input(migration: Migration, this: Entry, need: str) -> object:
+    if need in ("task", "roles"):
+        return getattr(migration, need).model_dump(mode="json")
+    if need == "limits":
+        return {kind.id: limit.model_dump() for kind in this.load().KINDS if (limit := migration.limits.get(kind.id))}
+    if need in ("train", "holdout", "production"):
+        return _file_hash(migration, getattr(migration.data, need))
+    if need == "legacy":
+        return _model_hash(migration, migration.legacy)
+    if need == "candidate":
+        return _candidate_hash(migration)
+    if need == "scored":
+        parts = ("task", "roles", "holdout", "legacy", "candidate")
+        return {part: _input(migration, this, part) for part in parts} | {"sample": migration.data.sample}
+    return key(migration, need) if need in {other.name for other in discover()} else None
+
+
+def _candidate_hash(migration: Migration) -> object:
+    if migration.candidate:
+        return _model_hash(migration, migration.candidate)
+    made = candidate_source(migration)
+    return {"made": made.uri if made else None}
+
+
+def candidate_folder(migration: Migration) -> Path | None:
+    """Where the mover of the candidate writes, by what it was made from; None where no mover is installed."""
+    movers = [other for other in discover() if other.kind == "mover" and makes(other) == "candidate"]
+    return migration.folder / "models" / key(migration, movers[0].name)[:16] if movers else None
+
+
+def candidate_source(migration: Migration) -> ModelSource | None:
+    """The candidate as declared, else the one the mover made from today's legacy model and params, else None."""
+    if migration.candidate:
+        return migration.candidate
+    folder = candidate_folder(migration)
+    made = folder / "candidate.pt2" if folder else None
+    return ModelSource(uri=str(made.relative_to(migration.folder))) if made and made.exists() else None
+
+
+def _model_hash(migration: Migration, source: ModelSource) -> object:
+    where = source.uri
+    if where.startswith("column:"):
+        return {"uri": where}
+    if where.startswith("python:"):
+        path = migration.folder / (where[len("python:") :].split(":")[0].replace(".", "/") + ".py")
+        return {"uri": where, "sha256": _hash_of(path) if path.exists() else None, "options": source.options}
+    return {"sha256": _file_hash(migration, where), "options": source.options}
+
+
+def _file_hash(migration: Migration, uri: str | tuple[str, ...] | None) -> object:
+    if uri is None:
+        return None
+    found: list[Path] = []
+    for one in (uri,) if isinstance(uri, str) else uri:
+        path = migration.folder / one
+        found += [path] if path.exists() else sorted(path.parent.glob(path.name))
+    files = [
+        child for path in found for child in (sorted(path.rglob("*")) if path.is_dir() else [path]) if child.is_file()
+    ]
+    return [_hash_of(path) for path in files]
+
+
+def _hash_of(path: Path) -> str:
+    stat = path.stat()
+    return _hashed(path, stat.st_size, stat.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=512)
+def _hashed(path: Path, size: int, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def _code() -> str:
+    """Of everything that can change a number: the package without its faces."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*")):
+        if path.suffix in (".py", ".json") and path.relative_to(package).parts[0] not in (
+            "ui",
+            "render",
+            "runner.py",
+            "share",
+        ):
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+_PACKAGES = (
+    "migration-workbench",
+    "duckdb",
+    "fairlearn",
+    "lightgbm",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "scipy",
+    "shap",
+    "torch",
+    "xgboost-cpu",
+    "xgboost",
+)
+
+
+@functools.cache
+def environment() -> dict[str, str]:
+    """Versions that can change a number; read from metadata, nothing is imported."""
+    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _sha(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
