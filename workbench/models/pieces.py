@@ -1,0 +1,224 @@
+"""Reading a fitted estimator as plain data, where it lives: no per-class code beyond the tables below.
+
+What a `Piece` holds for an estimator:
+- kind: the public class name, "sklearn.preprocessing.StandardScaler", never the private module it is written in.
+- params: constructor parameters, then every fitted scalar, string or list of these, by attribute name, private ones
+  (`_infrequent_enabled`) included. A callable or an unfitted template is its qualified name.
+- arrays: every fitted array; a list of arrays becomes `categories_.0`, `categories_.1`, ...; a sparse matrix becomes
+  `coef_.data`, `.indices`, `.indptr`, `.shape`; a None inside a list of arrays is left out.
+- children: pipeline steps, transformers and estimators, named as the library names them. A part that is only a word
+  is a piece of kind "passthrough" or "drop".
+- a ColumnTransformer's `params["columns"]` says for each child, in output order, which input columns it takes:
+  names where the transformer was fitted on names, else positions.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.models.protocol import Piece, Plain
+
+FITTED_IN_PARAMS = {
+    "sklearn.pipeline.Pipeline": "steps",
+    "sklearn.pipeline.FeatureUnion": "transformer_list",
+    "sklearn.frozen.FrozenEstimator": "estimator",
+}
+"""Estimators that fit the parts they were given, instead of copies."""
+
+REPLACED_BY_TREES = ("estimators_", "tree_", "_predictors", "_bin_mapper", "_Booster", "init_", "estimator_")
+
+CHECK_ONLY = "partial:sklearn.utils.validation.check_array"
+"""The function HistGradientBoosting puts on its numeric columns: it checks them and changes nothing."""
+
+Named = tuple[tuple[str, Any], ...]
+
+
+def sklearn_piece(estimator: Any) -> Piece:
+    """A fitted estimator with the scikit-learn interface, and all parts in it, as plain data.
+
+    Trees, forests and boosting (scikit-learn's, XGBoost's, LightGBM's) come with `trees`; an ensemble the IR cannot
+    hold (several targets, linear leaves) has `trees` None, its parts as children and the reason in
+    `params["trees_refused"]`.
+    """
+    from workbench.models import estimator_trees
+
+    if isinstance(estimator, str) or estimator is None:
+        return Piece(estimator or "passthrough")
+    kind = public_name(type(estimator))
+    trees, refused = estimator_trees.trees_of(estimator)
+    hidden = REPLACED_BY_TREES if trees is not None else ()
+    params, arrays, parts = _read(estimator, kind, hidden)
+    if refused:
+        params["trees_refused"] = refused
+    if params.get("func") == CHECK_ONLY:
+        params["func"] = None
+    if kind == "sklearn.compose.ColumnTransformer":
+        parts, params["columns"] = _columns(estimator)
+    if trees is not None:
+        parts = (*_before_trees(estimator), *parts)
+    children = tuple((name, sklearn_piece(part)) for name, part in parts)
+    return Piece(kind, version_of(type(estimator)), params, arrays, children, trees)
+
+
+def public_name(cls: type) -> str:
+    """The shortest public module that offers the class, and its name: how a reader would import it."""
+    parts = cls.__module__.split(".")
+    for depth in range(1, len(parts) + 1):
+        module = sys.modules.get(".".join(parts[:depth]))
+        # vars, not getattr: a lazy package would import what nobody asked for.
+        if module is not None and vars(module).get(cls.__name__) is cls:
+            return f"{module.__name__}.{cls.__qualname__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def version_of(cls: type) -> str:
+    """Version of the library a class comes from, "" where it has none."""
+    return str(getattr(import_module(cls.__module__.split(".")[0]), "__version__", ""))
+
+
+def is_part(value: object) -> bool:
+    """True for a nested estimator. scikit-learn's losses also predict, but hold nothing fitted."""
+    if isinstance(value, type) or type(value).__module__.startswith("sklearn._loss"):
+        return False
+    return hasattr(value, "fit") or type(value).__name__ == "_CalibratedClassifier"
+
+
+def _read(
+    estimator: Any, kind: str, hidden: tuple[str, ...]
+) -> tuple[dict[str, Plain], dict[str, NDArray[np.generic]], Named]:
+    """(params, arrays, parts) of one estimator, without going into the parts."""
+    params: dict[str, Plain] = {}
+    arrays: dict[str, NDArray[np.generic]] = {}
+    parts: list[tuple[str, Any]] = []
+    given = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
+    fitted_in = FITTED_IN_PARAMS.get(kind, "")
+    for name, value in {**given, **vars(estimator)}.items():
+        if name in hidden or name.startswith(("_sklearn_", "named_")):
+            continue
+        inside = tuple(_parts(name, value))
+        if inside:
+            if name not in given or name == fitted_in:
+                parts.extend(inside)
+            elif not isinstance(value, list | tuple):
+                params[name] = public_name(type(value))
+        elif not _read_arrays(name, value, arrays):
+            _read_plain(name, value, name in given, params)
+    return params, arrays, tuple(parts)
+
+
+def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Nested estimators in an attribute, with the names their owner gives them."""
+    if is_part(value):
+        yield name, value
+    elif isinstance(value, Mapping):
+        if any(is_part(part) for part in value.values()):
+            yield from ((str(key), part) for key, part in value.items())
+    elif isinstance(value, list | tuple | np.ndarray) and (not isinstance(value, np.ndarray) or value.dtype == object):
+        items = list(np.ravel(value)) if isinstance(value, np.ndarray) else list(value)
+        named = [item for item in items if isinstance(item, tuple) and len(item) >= 2 and isinstance(item[0], str)]
+        if named and len(named) == len(items):
+            if any(is_part(item[1]) for item in named):
+                yield from ((item[0], item[1]) for item in named)
+        elif any(is_part(item) for item in items):
+            yield from ((f"{name}.{number}", item) for number, item in enumerate(items))
+
+
+def _read_arrays(name: str, value: Any, arrays: dict[str, NDArray[np.generic]]) -> bool:
+    """Put an array, a list of arrays or a sparse matrix into `arrays`; False if it is none of these."""
+    if isinstance(value, np.ndarray) and value.dtype.names is not None:
+        return True
+    if isinstance(value, np.ndarray) and not (value.dtype == object and _holds_arrays(value)):
+        arrays[name] = value
+        return True
+    if hasattr(value, "tocsr") and hasattr(value, "nnz"):
+        matrix = value.tocsr()
+        arrays |= {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+        arrays[f"{name}.shape"] = np.asarray(matrix.shape, dtype=np.int64)
+        return True
+    if isinstance(value, list | tuple | np.ndarray) and _holds_arrays(value):
+        for number, item in enumerate(value):
+            if item is not None:
+                arrays[f"{name}.{number}"] = np.asarray(item)
+        return True
+    return False
+
+
+def _holds_arrays(value: Any) -> bool:
+    return any(isinstance(item, np.ndarray) for item in value)
+
+
+def _read_plain(name: str, value: Any, given: bool, params: dict[str, Plain]) -> None:
+    try:
+        params[name] = plain(value)
+    except TypeError:
+        if given:
+            params[name] = public_name(type(value))
+
+
+def plain(value: Any) -> Plain:
+    """A scalar, list or mapping as plain data; a callable or a class as its qualified name.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.dtype):
+        return str(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, slice):
+        return {"start": plain(value.start), "stop": plain(value.stop), "step": plain(value.step)}
+    if isinstance(value, np.ndarray):
+        return cast("Plain", [plain(item) for item in value.tolist()])
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if type(value).__name__ == "NAType":
+        return "pandas.NA"
+    if isinstance(value, type):
+        return public_name(value)
+    if isinstance(value, np.ufunc):
+        return f"numpy.{value.__name__}"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if callable(value) and hasattr(value, "func"):
+        return f"partial:{plain(value.func)}"
+    raise TypeError(f"{type(value).__qualname__} is not plain data")
+
+
+def _columns(transformer: Any) -> tuple[Named, dict[str, Plain]]:
+    """The fitted parts of a ColumnTransformer in output order, and the input columns of each."""
+    names = getattr(transformer, "feature_names_in_", None)
+    known = list(names) if names is not None else list(range(transformer.n_features_in_))
+    parts = tuple((name, part) for name, part, _ in transformer.transformers_)
+    columns: dict[str, Plain] = {name: _resolve(chosen, known) for name, _, chosen in transformer.transformers_}
+    return parts, columns
+
+
+def _resolve(chosen: Any, known: list[Any]) -> Plain:
+    """Names, positions, a slice or a mask as a list of columns, as scikit-learn reads them."""
+    if isinstance(chosen, slice):
+        if isinstance(chosen.start, str) or isinstance(chosen.stop, str):
+            # Label slices include their end, as in pandas.
+            start = None if chosen.start is None else known.index(chosen.start)
+            stop = None if chosen.stop is None else known.index(chosen.stop) + 1
+            chosen = slice(start, stop, chosen.step)
+        return plain(known[chosen])
+    listed = [chosen] if isinstance(chosen, str | int | np.integer) else list(chosen)
+    if listed and all(isinstance(item, bool | np.bool_) for item in listed):
+        return plain([column for column, taken in zip(known, listed) if taken])
+    return plain([item if isinstance(item, str) else known[int(item)] for item in listed])
+
+
+def _before_trees(estimator: Any) -> Iterator[tuple[str, Any]]:
+    """A model that gradient boosting starts from; a constant prior is in the trees' base."""
+    init = getattr(estimator, "init_", None)
+    if is_part(init) and not type(init).__name__.startswith("Dummy"):
+        yield "init_", init
