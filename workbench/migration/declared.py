@@ -1,0 +1,154 @@
+"""What migration.yaml may say: the sections and their keys, closed and typed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from workbench.evidence import Limit
+
+FILE = "migration.yaml"
+VERSION: Literal[1] = 1
+Where = tuple[str | int, ...]
+"""A place in the file: ("limits", "bias/selection-rate-gap", "value")."""
+
+
+class Part(BaseModel):
+    """A closed section of migration.yaml: an unknown key is refused with its line and a suggestion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Part):
+    """Where the rows are: a file, a glob, or a list of both, relative to migration.yaml."""
+
+    holdout: str | tuple[str, ...] = Field(description="rows both models are judged on, never used in training")
+    train: str | tuple[str, ...] | None = Field(default=None, description="rows the legacy model was trained on")
+    production: str | tuple[str, ...] | None = Field(default=None, description="recent rows from production")
+    sample: int = Field(default=20_000, ge=1, description="rows scored at most; a seeded sample beyond that")
+
+
+class ModelSource(Part):
+    """A model file, `python:package.module:function`, or `column:NAME` (a prediction already in the data)."""
+
+    uri: str = Field(min_length=1, description="a model file, python:package.module:function, or column:NAME")
+    options: dict[str, object] = Field(default={}, description="what the reader of this format takes, e.g. feature_map")
+
+
+class Task(Part):
+    """What is predicted, and from which score on a row counts as selected."""
+
+    kind: Literal["binary", "multiclass", "regression"] = Field(description="binary, multiclass or regression")
+    target: str = Field(min_length=1, description="column that holds the truth")
+    positive: str | int | float | bool | None = Field(
+        default=None, description="binary: the class that counts as selected"
+    )
+    threshold: float = Field(default=0.5, ge=0, le=1, description="binary: selected where P(positive) >= threshold")
+
+    @model_validator(mode="after")
+    def _binary_needs_positive(self) -> Task:
+        if self.kind == "binary" and self.positive is None:
+            raise ValueError("a binary task needs `positive`: the class that counts as selected, e.g. `positive: 1`")
+        return self
+
+
+class Roles(Part):
+    """What columns are. A column is in one list at most, save `personal`, which may repeat any of the others."""
+
+    protected: tuple[str, ...] = Field(default=(), description="attributes no group of which may be treated worse")
+    key: tuple[str, ...] = Field(default=(), description="columns that identify a row")
+    time: str | None = Field(default=None, description="when the row happened")
+    personal: tuple[str, ...] = Field(default=(), description="columns that hold personal data")
+    weight: str | None = Field(default=None, description="sample weight")
+    ignore: tuple[str, ...] = Field(default=(), description="columns no audit looks at")
+
+    @field_validator("protected", "key", "personal", "ignore", mode="before")
+    @classmethod
+    def _one_or_many(cls, names: object) -> object:
+        return (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Roles:
+        single = [name for name in (self.time, self.weight) if name is not None]
+        counts = Counter([*self.protected, *self.key, *self.ignore, *single])
+        if twice := [name for name, n in counts.items() if n > 1]:
+            raise ValueError(
+                f"{', '.join(map(repr, twice))} has more than one role: keep one (personal may repeat any)"
+            )
+        return self
+
+    def of(self, column: str) -> tuple[str, ...]:
+        """The roles of one column, by name; () where it has none."""
+        listed = {"protected": self.protected, "key": self.key, "personal": self.personal, "ignore": self.ignore}
+        single = {"time": self.time, "weight": self.weight}
+        return tuple(role for role, names in listed.items() if column in names) + tuple(
+            role for role, name in single.items() if column == name
+        )
+
+
+class Migration(Part):
+    """A migration as declared. `folder` is where migration.yaml lies; every path in it is relative to that."""
+
+    version: Literal[1] = Field(default=VERSION, description="of this file's format")
+    workbench: str | None = Field(default=None, description='the oldest workbench that reads this file, e.g. ">=0.1.0"')
+    name: str = Field(min_length=1, description="what people call this migration")
+    data: Data
+    legacy: ModelSource
+    candidate: ModelSource | None = Field(default=None, description="made by the replatform mover when left out")
+    task: Task
+    roles: Roles = Field(default=Roles(), description="what columns are")
+    limits: dict[str, Limit] = Field(default={}, description="by finding id, e.g. bias/selection-rate-gap")
+    audits: dict[str, dict[str, object]] = Field(default={}, description="parameters, by audit")
+    _folder: Path = PrivateAttr(default=Path())
+    _file: Path | None = PrivateAttr(default=None)
+    _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _target_has_no_role(self) -> Migration:
+        taken = [role for role in self.roles.of(self.task.target) if role != "personal"]
+        if taken:
+            raise ValueError(f"{self.task.target!r} is the target and also in roles.{taken[0]}: keep one of them")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where migration.yaml lies; the working folder for one made in memory."""
+        return self._folder
+
+    @property
+    def file(self) -> Path | None:
+        """The file this was read from; None for one made in memory."""
+        return self._file
+
+    @property
+    def lines(self) -> Mapping[Where, int]:
+        """The 1-based line of every key that is in the file."""
+        return self._lines
+
+    def limit(self, finding: str) -> Limit | None:
+        """What the team accepts for a finding id; None where it has said nothing."""
+        return self.limits.get(finding)
+
+    def line(self, *path: str | int) -> int | None:
+        """The line of a key in the file, e.g. `line("roles", "protected")`; of its nearest parent where it is left out.
+
+        None for a migration made in memory.
+        """
+        for length in range(len(path), -1, -1):
+            if path[:length] in self._lines:
+                return self._lines[path[:length]]
+        return None
+
+    def at(self, folder: Path, file: Path | None = None, lines: Mapping[Where, int] | None = None) -> Migration:
+        """The same migration, standing in `folder`."""
+        moved = self.model_copy()
+        moved._folder, moved._file, moved._lines = folder, file, dict(lines or {})
+        return moved
+
+
+Limits = Mapping[str, Limit]
+"""What the team accepts, by finding id; an id without an entry has no limit."""
