@@ -154,11 +154,14 @@ def _claimed(folder: Path, takeover: TakeOver | None, command: str) -> Writer:
     seq = max((seq_of(path) for path in folders(folder / REPORTS)), default=0) + 1
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{seq:04d}"
     claim = Claim.mine(run)
+    place = folder / REPORTS / run
     try:
-        (folder / REPORTS / run).mkdir()
-    except OSError as error:
-        raise StoreError(f"No run can start: {_cause(error, folder / REPORTS / run)}") from error
-    write(folder / REPORTS / run / CLAIM, claim.model_dump_json(indent=1))
+        place.mkdir()
+        write(place / CLAIM, claim.model_dump_json(indent=1))
+    except (OSError, StoreError) as error:
+        (place / CLAIM).unlink(missing_ok=True)
+        cause = _cause(error, place) if isinstance(error, OSError) else str(error)
+        raise StoreError(f"No run can start: {cause}") from error
     return Writer(folder, claim, seq, takeover, command)
 
 
