@@ -198,7 +198,7 @@ def test_sample_does_not_depend_on_threads(tmp_path: Path) -> None:
 def test_choice_of_rows_is_fixed_for_ever() -> None:
     """A change here silently changes which rows every stored evidence was made of."""
     assert choose(1000, 5).tolist() == sorted(choose(1000, 5).tolist())
-    assert hashlib.sha256(choose(3_000_000, 1000, 7).astype("<i8").tobytes()).hexdigest()[:16] == "PINNED"
+    assert hashlib.sha256(choose(3_000_000, 1000, 7).astype("<i8").tobytes()).hexdigest()[:16] == "a44e01515d8b934e"
 
 
 def test_fingerprint_is_of_the_content_and_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +249,7 @@ def test_missing_files_folders_and_urls(tmp_path: Path) -> None:
         open_data("https://example.org/a.csv")
     with pytest.raises(DataError, match="list is empty"):
         open_data([])
-    with pytest.raises(DataError, match="has no column 'aa'. Did you mean 'a'"):
+    with pytest.raises(DataError, match=r"has no column .aa.\. Did you mean .a."):
         open_data("loans.csv", tmp_path).frame(["aa"])
 
 
@@ -273,7 +273,7 @@ def test_a_forgotten_table_leaves_the_engine(tmp_path: Path) -> None:
 
 def test_real_files_equal_pandas(cases: Path) -> None:
     for name in ("legacy_models/lightgbm/2.3.0/input_Audit.csv", "fairness/german/german_data_credit_lequy.csv"):
-        expected = pd.read_csv(cases / name, keep_default_na=False, float_precision="round_trip")
+        expected = pd.read_csv(cases / name, keep_default_na=False)
         pd.testing.assert_frame_equal(open_data(name, cases).frame(), expected)
 
 
@@ -282,3 +282,23 @@ def test_compas_duplicated_headers(cases: Path) -> None:
     assert table.rows == 7214
     assert len(table.notes) == 2
     assert table.column("priors_count_1") == Column("priors_count_1", "integer", "c41")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_files_equal_the_csv_module(tmp_path: Path, seed: int) -> None:
+    """Quotes, line breaks and delimiters inside cells, both line endings, header names with line breaks."""
+    draw = np.random.default_rng(seed)
+    width, rows = int(draw.integers(2, 6)), int(draw.choice([2, 300, 3000]))
+    parts = ["a", "b", '"', "'", "\n", "\r\n", ",", ";", "\t", " ", "é", "-2.5", "#", "/"]
+    cells = [["".join(draw.choice(parts, draw.integers(0, 4))) for _ in range(width)] for _ in range(rows)]
+    wanted = [row for row in cells if any(row)]
+    header = [f"h{i}\n" if draw.random() < 0.2 else f"h{i}" for i in range(width)]
+    text = io.StringIO()
+    ending, mark = str(draw.choice(["\n", "\r\n"])), str(draw.choice([",", ";", "\t", "|"]))
+    csv.writer(text, delimiter=mark, lineterminator=ending).writerows([header, *wanted])
+    table = open_data(write(tmp_path, text.getvalue()))
+    assert table.rows == len(wanted)
+    for column, values in zip(table.columns, zip(*wanted)):
+        if column.type == "text":
+            read = table.frame([column.name])[column.name]
+            assert read.astype(object).where(read.notna(), "").tolist() == list(values)

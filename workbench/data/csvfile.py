@@ -42,8 +42,8 @@ class Dialect:
     delimiter: str
     quote: str
     escape: str
-    skip: int
     encoding: str
+    ending: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,25 +117,30 @@ def _select(path: Path, encoding: str, names: list[str]) -> tuple[list[str], lis
 
 
 def _sniff(path: Path, encoding: str) -> Dialect:
-    (row,) = engine.query(
-        'SELECT "Delimiter", "Quote", "Escape", "SkipRows" FROM sniff_csv(?, sample_size=20480, encoding=?, '
-        "comment='', all_varchar=true)",
-        [str(path), encoding],
-    )
-    delimiter, quote, escape, skip = row
-    delimiter = _spaces(path, encoding) or delimiter
-    quote = '"' if not quote or quote == "(empty)" else quote
-    return Dialect(delimiter, quote, quote if not escape or escape == "(empty)" else escape, int(skip), encoding)
-
-
-def _spaces(path: Path, encoding: str) -> str | None:
-    """A space, if it cuts every line into the same number of fields, no fewer than three, and nothing else can."""
+    """The delimiter under which most records are as wide as the first one; quotes as in RFC 4180, or backslashes."""
     with _opened(path, encoding) as lines:
-        head = [line.strip() for line in itertools.islice(lines, HEAD)]
-    if any(mark in line for line in head for mark in ",;|\t"):
-        return None
-    widths = {len(line.split(" ")) for line in head if line}
-    return " " if len(widths) == 1 and widths.pop() >= 3 else None
+        head = "".join(itertools.islice(lines, HEAD))
+    escape = "\\" if '\\"' in head and '""' not in head.replace(',""', "") else '"'
+    shares = {mark: _regular(path, Dialect(mark, '"', escape, encoding)) for mark in ",;\t| "}
+    space = shares.pop(" ") == 1
+    best = max(shares, key=lambda mark: shares[mark])
+    delimiter = best if shares[best] else " " if space else "\x1f"
+    return Dialect(delimiter, '"', escape, encoding, _ending(head))
+
+
+def _ending(head: str) -> str:
+    """How lines end outside quotes, where that is one way only: the engine guesses it from the first line, and loses
+    every row when that line is a header with a line break of another kind in a quoted name."""
+    found = set(re.findall(r"\r\n|\n|\r", re.sub(r'"[^"]*("|$)', "", head)))
+    return {"\r\n": "\\r\\n", "\n": "\\n", "\r": "\\r"}[found.pop()] if len(found) == 1 else ""
+
+
+def _regular(path: Path, dialect: Dialect) -> float:
+    """Share of the first records as wide as the first; 0 if that has one field (for a space: less than three)."""
+    widths = [len(record) for record in itertools.islice(_records(path, dialect), HEAD)]
+    if not widths or widths[0] < (3 if dialect.delimiter == " " else 2):
+        return 0.0
+    return sum(width == widths[0] for width in widths) / len(widths)
 
 
 def _opened(path: Path, encoding: str) -> TextIO:
@@ -149,8 +154,6 @@ def _opened(path: Path, encoding: str) -> TextIO:
 
 def _records(path: Path, dialect: Dialect) -> Iterator[list[str]]:
     with _opened(path, dialect.encoding) as lines:
-        for _ in range(dialect.skip):
-            next(lines, None)
         own = dialect.escape if dialect.escape != dialect.quote else None
         yield from (
             record
@@ -195,11 +198,11 @@ def _reading(path: Path, dialect: Dialect, header: bool, width: int, order: list
         "encoding": dialect.encoding,
         "nullstr": "",
         "comment": "",
-    }
+    } | ({"new_line": dialect.ending} if dialect.ending else {})
     told = ", ".join(f"{key}={engine.quoted(value)}" for key, value in options.items())
     return (
         f"SELECT {chosen} FROM read_csv({engine.quoted(str(path))}, auto_detect=false, columns={{{columns}}}, {told}, "
-        f"header={str(header).lower()}, skip={dialect.skip}, max_line_size=16777216)"
+        f"header={str(header).lower()}, max_line_size=16777216)"
     )
 
 

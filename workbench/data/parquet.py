@@ -44,9 +44,10 @@ def _part(path: Path, found: list[str], names: list[str], offset: int) -> str:
         lacks, more = [n for n in names if n not in found], [n for n in found if n not in names]
         parts = [f"lacks {listed(lacks)}"] * bool(lacks) + [f"has also {listed(more)}"] * bool(more)
         raise DataError(f"The files differ: {path.name} {' and '.join(parts)}. Give files with the same columns.")
-    source = f"read_parquet({engine.quoted(str(path))}, file_row_number=true)"
+    taken = any(name.lower() == "file_row_number" for name in found)
+    source = f"read_parquet({engine.quoted(str(path))}{'' if taken else ', file_row_number=true'})"
     # By position: the engine folds the case of names, and a file may hold both 'A' and 'a'.
     own = [row[0] for row in engine.query(f"DESCRIBE SELECT * FROM {source}")]
     columns = ", ".join(f"{engine.identifier(own[found.index(name)])} AS c{i}" for i, name in enumerate(names))
-    number = engine.identifier(own[-1])
+    number = "row_number() OVER () - 1" if taken else "file_row_number"
     return f"SELECT {number} + {offset} AS row, {columns} FROM {source}"
