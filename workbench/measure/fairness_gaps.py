@@ -1,0 +1,304 @@
+"""How sure a gap between groups is, and whether it changed: intervals and tests from the table of counts.
+
+Resampling the rows of a table with replacement and counting again is multinomial sampling of its cells, so 10,000
+bootstrap replicates cost a few binomial draws per cell, however many rows there are. One draw gives both models and
+the change between them.
+
+A gap is the largest difference between any two groups, so a percentile interval of it never reaches 0 and would call
+every fair model unfair. The interval of a gap is therefore made of simultaneous intervals of all pairs of groups
+(max-T: Westfall and Young 1993; Hothorn, Bretz, Westfall 2008), and its test is calibrated under equal rates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.measure import fairness
+from workbench.measure.fairness import GAPS, Counts, Floats, SideName, generalized_entropy, lowest_share, spread
+from workbench.measure.intervals import Estimate, Interval, percentile
+
+RESAMPLED = ("selection_rate", "tpr", "fpr", "ppv", "accuracy")
+"""Rates kept per draw: those that a gap compares."""
+_AT = [fairness.index(rate) for rate in RESAMPLED]
+_BLOCK = 2_000_000
+"""Numbers held at once while drawing: bounds memory, whatever the number of groups."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Bootstrap replicates, the same rows for both models. rates: [D, 2, G, R] with R as in RESAMPLED, legacy first;
+    entropy: [D, 2], generalized entropy (alpha 2) of all rows."""
+
+    rates: Floats
+    entropy: Floats
+
+
+def draw(counts: Counts, draws: int = 10_000, seed: int = 0) -> Draws:
+    """Resample the rows behind the counts. With sample weights a cell's sum of m rows is drawn as normal, with the
+    mean and variance of the weights in that cell."""
+    blocks = [(_rates(table), _entropy(table)) for table in _tables(counts, draws, seed)]
+    if not blocks:
+        groups = len(counts.labels)
+        return Draws(np.full((draws, 2, groups, len(RESAMPLED)), np.nan), np.full((draws, 2), np.nan))
+    return Draws(np.concatenate([rates for rates, _ in blocks]), np.concatenate([entropy for _, entropy in blocks]))
+
+
+def _tables(counts: Counts, draws: int, seed: int) -> Iterator[Floats]:
+    """Resampled tables [b, G, 3, 3, 3], block by block."""
+    rng = np.random.default_rng(seed)
+    rows = counts.rows.ravel()
+    cells = np.flatnonzero(rows)
+    total = int(rows.sum())
+    block = max(1, _BLOCK // max(1, rows.size))
+    for start in range(0, draws if total else 0, block):
+        size = min(block, draws - start)
+        table = np.zeros((size, rows.size))
+        drawn = rng.multinomial(total, rows[cells] / total, size=size)
+        table[:, cells] = _weigh(drawn, counts, cells, rng) if counts.weighted else drawn
+        yield table.reshape(size, *counts.rows.shape)
+
+
+def _weigh(drawn: NDArray[np.int64], counts: Counts, cells: NDArray[np.int64], rng: np.random.Generator) -> Floats:
+    rows = counts.rows.ravel()[cells]
+    mean = counts.weight.ravel()[cells] / rows
+    variance = np.maximum(0.0, counts.squares.ravel()[cells] / rows - mean**2)
+    noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn * variance)
+    return np.maximum(0.0, drawn * mean + noise)
+
+
+def _rates(table: Floats) -> Floats:
+    sides = np.stack([table.sum(-1), table.sum(-2)], axis=1)
+    return fairness.rates(sides)[..., _AT]
+
+
+def _entropy(table: Floats) -> Floats:
+    whole = table.sum(1)
+    return generalized_entropy(np.stack([whole.sum(-1), whole.sum(-2)], axis=1))
+
+
+def pairs(values: Floats, errors: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Every group against those after it: differences [..., later groups] and their standard errors."""
+    for first in range(values.shape[-1] - 1):
+        later = slice(first + 1, None)
+        yield values[..., later] - values[..., first : first + 1], np.hypot(errors[..., later], errors[..., [first]])
+
+
+def largest_t(values: Floats, errors: Floats) -> Floats:
+    """Largest |difference| / standard error over all pairs of groups and all families, for values [..., F, G]."""
+    largest = np.zeros(values.shape[:-2])
+    for difference, error in pairs(values, errors):
+        t = np.divide(
+            np.abs(difference), error, out=np.zeros_like(difference), where=(error > 0) & ~np.isnan(difference)
+        )
+        largest = np.maximum(largest, t.max((-1, -2)))
+    return largest
+
+
+def simultaneous(values: Floats, draws: Floats, errors: Floats, level: float) -> Interval:
+    """Bounds of the largest difference between two groups, valid for all pairs at once.
+
+    values, errors: [F, G], NaN for a group left out; draws: [D, F, G]. The lower bound reaches 0 where no pair differs
+    beyond chance.
+    """
+    q = float(np.quantile(largest_t(draws - values, errors), level))
+    low, high = 0.0, 0.0
+    for difference, error in pairs(values, errors):
+        low = max(low, float(np.nanmax(np.abs(difference) - q * error, initial=0.0)))
+        high = max(high, float(np.nanmax(np.abs(difference) + q * error, initial=0.0)))
+    return Interval(low, high)
+
+
+def chance(values: Floats, n: Floats, draws: int = 10_000, seed: int = 0) -> float:
+    """p-value of equal rates in all groups: the largest standardized difference against draws under the pooled rate.
+
+    values, n: [F, G], rates and the (effective) rows behind them, NaN and 0 for a group left out. NaN where no two
+    groups can be compared.
+    """
+    known = np.isfinite(values) & (n > 0)
+    if not (known.sum(-1) >= 2).all():
+        return math.nan
+    rows = np.where(known, np.round(n), 0).astype(np.int64)
+    k = np.where(known, np.round(np.nan_to_num(values) * rows), 0.0)
+    rng = np.random.default_rng(seed)
+    seen = _standardized(np.where(known, values, np.nan) * rows, rows)
+    null = rng.binomial(rows, k.sum(-1, keepdims=True) / rows.sum(-1, keepdims=True), size=(draws, *rows.shape))
+    extreme = int((_standardized(null.astype(np.float64), rows) >= seen - 1e-9).sum())
+    return (1 + extreme) / (draws + 1)
+
+
+def _standardized(k: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Largest pairwise z of counts k [..., F, G] out of rows, with the rate pooled over groups."""
+    pooled = np.nansum(k, -1, keepdims=True) / rows.sum(-1, keepdims=True)
+    known = rows > 0
+    share = np.divide(k, rows, out=np.full(k.shape, np.nan), where=known)
+    spread_ = np.sqrt(pooled * (1 - pooled))
+    errors = spread_ * np.sqrt(np.divide(1.0, rows, out=np.full(rows.shape, np.nan), where=known))
+    return largest_t(share, errors)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One gap of one attribute, for both models. candidate and change are None where there is no candidate.
+
+    ratio: smallest over largest rate, of the same three. lowest, highest: the groups of the judged model (the
+    candidate, else the legacy) that are furthest apart. p: chance of such a gap where rates are equal, of that model.
+    left_out: groups with too few rows for this rate. n: rows of the groups compared.
+    """
+
+    name: str
+    legacy: Estimate
+    candidate: Estimate | None
+    change: Estimate | None
+    lowest: str
+    highest: str
+    p: float
+    left_out: tuple[str, ...]
+    n: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a gap is computed from: counts, their draws, which groups are large enough, and how."""
+
+    counts: Counts
+    draws: Draws
+    keep: NDArray[np.bool_]
+    paired: bool
+    min_cell: int = 10
+    level: float = 0.95
+    seed: int = 0
+
+    @property
+    def sides(self) -> tuple[SideName, ...]:
+        return ("legacy", "candidate") if self.paired else ("legacy",)
+
+
+def difference(this: Comparison, name: str) -> Gap:
+    """A gap of GAPS: the largest difference between two groups, over the rates it compares."""
+
+    def interval(values: Floats, draws: Floats, n: Floats) -> Interval:
+        smooth = (np.nan_to_num(values) * n + 1) / (n + 2)
+        errors = np.where(np.isfinite(values), np.sqrt(smooth * (1 - smooth) / (n + 2)), np.nan)
+        low, high = simultaneous(values, draws, errors, this.level)
+        return Interval(low, min(1.0, high))
+
+    return _gap(this, name, lambda values: _largest(spread(values)), interval)
+
+
+def share(this: Comparison, name: str = "demographic_parity") -> Gap:
+    """Smallest over largest rate; of selection rates: disparate impact, the four-fifths rule's measure."""
+
+    def interval(values: Floats, draws: Floats, n: Floats) -> Interval:
+        # Half a row more on the log scale (Walter 1975), so that a group without a selected row has a bound too.
+        logs, drawn = np.log((values * n + 0.5) / (n + 1)), np.log((draws * n + 0.5) / (n + 1))
+        smooth = np.exp(logs)
+        errors = np.sqrt((1 - smooth) / (smooth * (n + 1)))
+        low, high = simultaneous(logs, drawn, errors, this.level)
+        return Interval(math.exp(-high), math.exp(-low))
+
+    return _gap(this, name, lambda values: -_largest(-lowest_share(values)), interval)
+
+
+def _largest(values: Floats) -> Floats:
+    """Over families (the last axis); NaN where any is NaN."""
+    return np.asarray(np.where(np.isnan(values).any(-1), np.nan, values.max(-1)))
+
+
+def _gap(
+    this: Comparison,
+    name: str,
+    measure: Callable[[Floats], Floats],
+    interval: Callable[[Floats, Floats, Floats], Interval],
+) -> Gap:
+    at = [RESAMPLED.index(rate) for rate in GAPS[name]]
+    usable = _usable(this, name)
+    found, drawn, estimates = [], [], []
+    for number, side in enumerate(this.sides):
+        values, n = _values(this, name, side, usable)
+        draws = np.where(usable, np.moveaxis(this.draws.rates[:, number][..., at], -1, 1), np.nan)
+        value = float(measure(values))
+        bounds = Interval(math.nan, math.nan) if math.isnan(value) else interval(values, draws, n)
+        estimates.append(Estimate(value, min(bounds.low, value), max(bounds.high, value)))
+        drawn.append(measure(draws))
+        found.append((values, n))
+    values, n = found[-1]
+    lowest, highest = extremes(values, this.counts.labels)
+    return Gap(
+        name=name,
+        legacy=estimates[0],
+        candidate=estimates[1] if this.paired else None,
+        change=_change(estimates, drawn, this.level) if this.paired else None,
+        lowest=lowest,
+        highest=highest,
+        p=chance(values, n, len(this.draws.rates), this.seed),
+        left_out=tuple(np.array(this.counts.labels)[this.keep & ~usable.all(0)].tolist()),
+        n=int(this.counts.n[usable.any(0)].sum()),
+    )
+
+
+def _change(estimates: list[Estimate], drawn: list[Floats], level: float) -> Estimate:
+    return percentile(estimates[1].value - estimates[0].value, drawn[1] - drawn[0], level)
+
+
+def _values(this: Comparison, name: str, side: SideName, usable: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Rates and effective rows of one model, [F, G]."""
+    at = [fairness.index(rate) for rate in GAPS[name]]
+    values = fairness.rates(this.counts.side(side))[:, at].T
+    n = this.counts.effective(side)[:, at].T
+    return np.where(usable, values, np.nan), np.where(usable, n, 0.0)
+
+
+def _usable(this: Comparison, name: str) -> NDArray[np.bool_]:
+    """[F, G]: large enough groups with enough rows behind the rate, in both models."""
+    at = [fairness.index(rate) for rate in GAPS[name]]
+    enough = np.stack([this.min_cell <= this.counts.behind(side)[:, at].T for side in this.sides]).all(0)
+    return np.asarray(enough & this.keep)
+
+
+def extremes(values: Floats, labels: tuple[str, ...]) -> tuple[str, str]:
+    """Names of the groups with the smallest and largest rate, in the family where they are furthest apart."""
+    apart = spread(values)
+    if np.isnan(apart).all():
+        return "", ""
+    family = values[int(np.nanargmax(apart))]
+    return labels[int(np.nanargmin(family))], labels[int(np.nanargmax(family))]
+
+
+@dataclass(frozen=True)
+class GroupChange:
+    """The group that lost most, and by how much."""
+
+    group: str
+    legacy: Estimate
+    candidate: Estimate
+    change: Estimate
+    n: int
+
+
+def worst_change(this: Comparison, rate: str = "accuracy") -> GroupChange | None:
+    """The group whose rate fell most; bounds of that fall hold for all groups at once (max-T). None: no group."""
+    at, place = RESAMPLED.index(rate), fairness.index(rate)
+    enough = np.stack([this.counts.behind(side)[:, place] >= this.min_cell for side in this.sides]).all(0) & this.keep
+    if not enough.any() or not this.paired:
+        return None
+    before, after = (fairness.rates(this.counts.side(side))[:, place] for side in this.sides)
+    moved = np.where(enough, after - before, np.nan)
+    draws = this.draws.rates[:, 1, :, at] - this.draws.rates[:, 0, :, at]
+    errors = np.where(enough, np.nanstd(np.where(enough, draws, 0.0), axis=0), np.nan)
+    t = np.divide(np.abs(draws - moved), errors, out=np.zeros_like(draws), where=enough & (errors > 0))
+    q = float(np.quantile(np.nan_to_num(t).max(-1), this.level))
+    worst = int(np.nanargmin(moved))
+    return GroupChange(
+        group=this.counts.labels[worst],
+        legacy=percentile(float(before[worst]), this.draws.rates[:, 0, worst, at], this.level),
+        candidate=percentile(float(after[worst]), this.draws.rates[:, 1, worst, at], this.level),
+        change=Estimate(
+            float(moved[worst]), float(np.nanmin(moved - q * errors)), float(np.nanmin(moved + q * errors))
+        ),
+        n=int(this.counts.n[worst]),
+    )
