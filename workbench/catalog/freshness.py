@@ -79,32 +79,28 @@ def _model_hash(migration: Migration, source: ModelSource) -> object:
         return {"uri": where}
     if where.startswith("python:"):
         path = migration.folder / (where[len("python:") :].split(":")[0].replace(".", "/") + ".py")
-        return {"uri": where, "sha256": _hash_of(path) if path.exists() else None, "options": source.options}
+        return {"uri": where, "sha256": _file_hash(migration, str(path)), "options": source.options}
     return {"sha256": _file_hash(migration, where), "options": source.options}
 
 
-def _file_hash(migration: Migration, uri: str | tuple[str, ...] | None) -> object:
+def _file_hash(migration: Migration, uri: str | tuple[str, ...] | None) -> str | None:
+    """Of the files, or the reason why there is none: a missing file is an input too, and the audit will say so."""
+    from workbench.data.source import DataError, fingerprint, resolve
+
     if uri is None:
         return None
-    found: list[Path] = []
-    for one in (uri,) if isinstance(uri, str) else uri:
-        path = migration.folder / one
-        found += [path] if path.exists() else sorted(path.parent.glob(path.name))
-    files = [
-        child for path in found for child in (sorted(path.rglob("*")) if path.is_dir() else [path]) if child.is_file()
-    ]
-    return [_hash_of(path) for path in files]
+    cache = migration.folder / ".workbench" / "digests"
+    folder = migration.folder / uri if isinstance(uri, str) else None
+    try:
+        # A model may be a folder of files; data never is.
+        paths = _files(folder) if folder and folder.is_dir() else resolve(uri, migration.folder)
+        return fingerprint(paths, cache)
+    except DataError as error:
+        return str(error)
 
 
-def _hash_of(path: Path) -> str:
-    stat = path.stat()
-    return _hashed(path, stat.st_size, stat.st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=512)
-def _hashed(path: Path, size: int, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @functools.cache
