@@ -1,0 +1,8 @@
+"""Evidence drawn: HTML pages, notebook cells, plain text. Imports `workbench.evidence` only, and computes nothing."""
+
+from workbench.render.export import findings_csv
+from workbench.render.notebook import charts, show
+from workbench.render.pages import Chapter, page, report
+from workbench.render.text import lines, marked
+
+__all__ = ["Chapter", "charts", "findings_csv", "lines", "marked", "page", "report", "show"]
