@@ -1,11 +1,11 @@
 """migration.yaml: what is moved, and what counts as safe."""
 
-from workbench.migration.check import check
+from workbench.migration.checking import check
 from workbench.migration.declared import FILE, VERSION, Data, Limits, Migration, ModelSource, Part, Roles, Task
 from workbench.migration.problems import MigrationError, Problem
-from workbench.migration.read import open_migration
-from workbench.migration.update import update
-from workbench.migration.write import render, write
+from workbench.migration.reading import open_migration
+from workbench.migration.updating import update
+from workbench.migration.writing import render, write
 
 __all__ = [
     "FILE",

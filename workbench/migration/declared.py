@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from workbench.evidence import Limit
 
@@ -21,6 +22,11 @@ class Part(BaseModel):
     """A closed section of migration.yaml: an unknown key is refused with its line and a suggestion."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _wrong(place: Where, sentence: str) -> PydanticCustomError:
+    """A mistake at a place of the file other than the section that noticed it."""
+    return PydanticCustomError("elsewhere", "{sentence}", {"sentence": sentence, "place": place})
 
 
 class Data(Part):
@@ -66,7 +72,9 @@ class Roles(Part):
     weight: str | None = Field(default=None, description="sample weight")
     ignore: tuple[str, ...] = Field(default=(), description="columns no audit looks at")
 
-    @field_validator("protected", "key", "personal", "ignore", mode="before")
+    @field_validator(
+        "protected", "key", "personal", "ignore", mode="before", json_schema_input_type=str | tuple[str, ...]
+    )
     @classmethod
     def _one_or_many(cls, names: object) -> object:
         return (names,) if isinstance(names, str) else tuple(names) if isinstance(names, list) else names
@@ -76,9 +84,9 @@ class Roles(Part):
         single = [name for name in (self.time, self.weight) if name is not None]
         counts = Counter([*self.protected, *self.key, *self.ignore, *single])
         if twice := [name for name, n in counts.items() if n > 1]:
-            raise ValueError(
-                f"{', '.join(map(repr, twice))} has more than one role: keep one (personal may repeat any)"
-            )
+            names = ", ".join(map(repr, twice))
+            said = f"{names} has more than one role: keep one (personal may repeat any)"
+            raise _wrong(("roles", self.of(twice[0])[-1]), said)
         return self
 
     def of(self, column: str) -> tuple[str, ...]:
@@ -111,7 +119,8 @@ class Migration(Part):
     def _target_has_no_role(self) -> Migration:
         taken = [role for role in self.roles.of(self.task.target) if role != "personal"]
         if taken:
-            raise ValueError(f"{self.task.target!r} is the target and also in roles.{taken[0]}: keep one of them")
+            said = f"{self.task.target!r} is the target and also in roles.{taken[0]}: keep one of them"
+            raise _wrong(("roles", taken[0]), said)
         return self
 
     @property

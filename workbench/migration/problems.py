@@ -72,7 +72,7 @@ def explain(
 
 def _place(error: ErrorDetails, lines: Mapping[Where, int], under: Where) -> Where:
     """Where in the file: the location less the names of tried types; a missing key stays part of it."""
-    place: Where = (*under, *error["loc"])
+    place: Where = error.get("ctx", {}).get("place", (*under, *error["loc"]))
     if error["type"] == "missing":
         return place
     while place and place not in lines:
@@ -104,7 +104,7 @@ class _Words:
                 return f"`{_dotted(place)}` is missing" + (f": {about}" if about else ": add it")
             case "extra_forbidden":
                 return self._unknown(place)
-            case "value_error":
+            case "value_error" | "elsewhere":
                 return error["msg"].removeprefix("Value error, ")
             case "literal_error":
                 return _not_one_of(place, error)
@@ -115,9 +115,8 @@ class _Words:
         section, key = place[:-1], str(place[-1])
         inside = f"`{_dotted(section)}`" if section else "the top level"
         known = list(self._schema(section).get("properties", {}))
-        near = suggestion(key, known)
-        if not near and (home := self._home_of(key)):
-            near = f": it belongs under {home}"
+        home = self._home_of(key)
+        near = f": it belongs under {home}" if home else suggestion(key, known)
         return f"{key!r} is not a key of {inside}" + (near or f"; known are {', '.join(known) or 'none'}")
 
     def _home_of(self, key: str) -> str | None:

@@ -17,7 +17,7 @@ from workbench.migration.problems import MigrationError, Problem, explain, said
 if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 128 * 1024
 MAX_DEPTH = 16
 _TAG = "tag:yaml.org,2002:"
 
@@ -30,7 +30,7 @@ def open_migration(path: str | Path) -> Migration:
     Raises MigrationError, which lists every problem with its line and what to do.
     """
     file = locate(path)
-    return parse(_text(file), file)
+    return parse(read_text(file), file)
 
 
 def locate(path: str | Path) -> Path:
@@ -60,7 +60,8 @@ def parse(text: str, file: Path) -> Migration:
     return migration.at(file.parent, file, lines)
 
 
-def _text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The file's text, small and UTF-8. Raises MigrationError."""
     try:
         size = file.stat().st_size
         if size > MAX_BYTES:
@@ -213,12 +214,12 @@ def _refuse_newer(value: dict[str, Value], lines: dict[Where, int], file: Path) 
     oldest = re.search(r"\d+(\.\d+)*", str(needs)) if needs is not None else None
     newer = isinstance(version, int) and version > VERSION
     if newer or (oldest and _numbers(oldest[0]) > _numbers(__version__)):
-        wanted = oldest[0] if oldest else f"that reads version {version}"
+        wanted = oldest[0] if oldest else f"a workbench that reads version {version}"
         seen = f"version {version} of migration.yaml" if newer else "this migration.yaml"
         advice = f'pip install --upgrade "migration-workbench{f">={wanted}" if oldest else ""}"'
         line = lines.get(("version",) if newer else ("workbench",), 1)
         sentence = f"{seen} needs workbench ≥ {wanted}, you have {__version__} (it reads version {VERSION}): {advice}"
-        raise said(file, sentence if oldest else sentence.replace("≥ that", "that"), line, "version")
+        raise said(file, sentence if oldest else sentence.replace("workbench ≥ a", "a"), line, "version")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

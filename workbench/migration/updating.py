@@ -11,8 +11,8 @@ from filelock import FileLock
 from pydantic import BaseModel
 
 from workbench.migration.declared import Migration
-from workbench.migration.read import locate, parse
-from workbench.migration.write import replace
+from workbench.migration.reading import locate, parse, read_text
+from workbench.migration.writing import replace, saying_why
 
 
 def update(path: str | Path, changes: Mapping[str, object]) -> Migration:
@@ -24,11 +24,12 @@ def update(path: str | Path, changes: Mapping[str, object]) -> Migration:
     """
     file = locate(path)
     lock = file.parent / ".workbench" / "migration.lock"
-    lock.parent.mkdir(exist_ok=True)
-    with FileLock(lock):
-        before = file.read_bytes()
-        parse(before.decode("utf-8-sig"), file)
-        text = _merged(before.decode("utf-8-sig"), changes)
+    with saying_why(file):
+        lock.parent.mkdir(exist_ok=True)
+    with saying_why(file), FileLock(lock):
+        before = read_text(file)
+        parse(before, file)
+        text = _merged(before, changes)
         after = parse(text, file)
         replace(file, text)
     return after

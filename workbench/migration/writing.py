@@ -6,14 +6,15 @@ import os
 import re
 import tempfile
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from workbench import __version__
 from workbench.evidence import DEFAULT, Limit
 from workbench.migration.declared import FILE, Data, Migration, ModelSource, Roles, Task
 from workbench.migration.problems import said
-from workbench.migration.read import parse
+from workbench.migration.reading import parse
 
 WIDTH = 110
 Reasons = Mapping[str, str]
@@ -63,11 +64,9 @@ def write(
         raise said(file, f"there is a migration here already: {advice}")
     text = render(migration, why, titles)
     parse(text, file)
-    try:
+    with saying_why(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         replace(file, text)
-    except OSError as error:
-        raise said(file, f"the file cannot be written: {error.strerror}") from None
     return file
 
 
@@ -203,6 +202,16 @@ def _comment(text: str, indent: int = 0) -> list[str]:
         safe = "".join(sign if sign.isprintable() else _escaped(sign) for sign in paragraph)
         lines += textwrap.wrap(safe, WIDTH - indent - 2, break_on_hyphens=False) or []
     return [f"{' ' * indent}# {line}" for line in lines]
+
+
+@contextmanager
+def saying_why(file: Path) -> Iterator[None]:
+    """A disk's refusal as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        cause = f"{error.strerror}; make room or permission for it, nothing was changed"
+        raise said(file, f"the file cannot be written: {cause}") from None
 
 
 def replace(file: Path, text: str) -> None:
