@@ -57,6 +57,17 @@ def intersect(parts: Sequence[Groups]) -> Groups:
     return Groups(" × ".join(part.name for part in parts), tuple(labels), codes.ravel().astype(np.int64))
 
 
+def merge_rare(groups: Groups, least: int = 10) -> Groups:
+    """Groups of fewer rows than `least` become one: a rare value may name a person, and nothing can be said of it."""
+    n = np.bincount(groups.codes, minlength=len(groups.labels))
+    rare = n < least
+    if rare.sum() < 1:
+        return groups
+    kept = [label for label, few in zip(groups.labels, rare) if not few]
+    place = np.where(rare, len(kept), np.cumsum(~rare) - 1)
+    return Groups(groups.name, (*kept, f"(values with fewer than {least} rows)"), place[groups.codes])
+
+
 def _label(value: object) -> object:
     """One spelling per group: 1.0 and 1 are the same."""
     if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):

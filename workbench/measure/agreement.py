@@ -1,0 +1,230 @@
+"""How alike two models answer on the same rows, and what differences have in common."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.measure.intervals import Estimate, clopper_pearson
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+ROUNDING = 1e-6
+"""Differences up to this are rounding: some float32 steps of a probability."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Absolute differences over n rows (of [n, k] the largest of a row). p999 and p99 are NaN with fewer rows than a
+    percentile needs (1,000 and 100). row: place of the largest."""
+
+    n: int
+    largest: float
+    p999: float
+    p99: float
+    median: float
+    rms: float
+    row: int
+
+
+def gaps(legacy: Floats, candidate: Floats) -> Floats:
+    """[n] absolute difference per row, the largest over classes; two equal infinities do not differ."""
+    with np.errstate(invalid="ignore"):
+        apart = np.where(legacy == candidate, 0.0, np.abs(candidate - legacy))
+    return apart if apart.ndim == 1 else np.asarray(apart.max(1))
+
+
+def differences(legacy: Floats, candidate: Floats) -> Differences:
+    """Raises ValueError without rows: there is nothing to compare."""
+    apart = gaps(legacy, candidate)
+    n = len(apart)
+    if n == 0:
+        raise ValueError("no rows that both models answered: nothing to compare")
+    return Differences(
+        n=n,
+        largest=float(apart.max()),
+        p999=float(np.quantile(apart, 0.999)) if n >= 1000 else math.nan,
+        p99=float(np.quantile(apart, 0.99)) if n >= 100 else math.nan,
+        median=float(np.median(apart)),
+        rms=float(np.sqrt(np.mean(apart**2))),
+        row=int(apart.argmax()),
+    )
+
+
+def flip_rate(flipped: Flags, level: float = 0.95) -> Estimate:
+    """Share of rows with another label, with the exact interval."""
+    n, count = len(flipped), int(flipped.sum())
+    return Estimate(count / n if n else math.nan, *clopper_pearson(count, n, level))
+
+
+@dataclass(frozen=True)
+class GroupFlips:
+    """Flips among the rows of one group. rate: exact interval, widened so that those of all groups hold together."""
+
+    group: str
+    n: int
+    count: int
+    rate: Estimate
+
+
+def flips_by(codes: NDArray[np.int64], labels: Sequence[str], flipped: Flags, level: float = 0.95) -> list[GroupFlips]:
+    """Flips per group, most affected first; intervals Bonferroni-adjusted for the number of groups."""
+    each = 1 - (1 - level) / max(1, len(labels))
+    found = [GroupFlips(str(label), 0, 0, Estimate(math.nan)) for label in labels]
+    for place, label in enumerate(labels):
+        inside = flipped[codes == place]
+        found[place] = GroupFlips(str(label), len(inside), int(inside.sum()), flip_rate(inside, each))
+    return sorted((group for group in found if group.n), key=lambda group: -group.rate.value)
+
+
+def nearest(score: Floats, threshold: float, k: int = 10) -> NDArray[np.int64]:
+    """Places of the k rows nearest the threshold, nearest first."""
+    return np.argsort(np.abs(score - threshold), kind="stable")[:k]
+
+
+@dataclass(frozen=True)
+class RankAgreement:
+    """tau: Kendall's tau-b (Kendall 1945), rho: Spearman's, with its Fisher interval (Bonett and Wright 2000).
+
+    Both are 1 where two models order the rows alike with the same ties; NaN where one of them ties all rows.
+    """
+
+    tau: float
+    rho: Estimate
+
+
+def ranks(legacy: Floats, candidate: Floats, level: float = 0.95) -> RankAgreement:
+    """Rank agreement; answers closer than rounding count as tied, so that it does not break the ties of trees."""
+    from scipy.stats import kendalltau, spearmanr
+
+    from workbench.measure.intervals import z_value
+
+    one, two = _snap(legacy), _snap(candidate)
+    n = len(one)
+    if n < 2 or np.ptp(one) == 0 or np.ptp(two) == 0:
+        return RankAgreement(math.nan, Estimate(math.nan))
+    tau, rho = float(kendalltau(one, two).statistic), float(spearmanr(one, two).statistic)
+    rho = min(1.0, max(-1.0, rho))
+    if n < 4 or abs(rho) > 1 - 1e-12:
+        return RankAgreement(tau, Estimate(rho, rho, rho) if n >= 4 else Estimate(rho))
+    half = z_value(level) * math.sqrt((1 + rho * rho / 2) / (n - 3))
+    return RankAgreement(tau, Estimate(rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half)))
+
+
+def _snap(values: Floats) -> Floats:
+    """Runs of values that follow each other within rounding get the value of their first."""
+    order = np.argsort(values, kind="stable")
+    scale = max(1.0, float(np.abs(values).max(initial=0.0)))
+    sorted_ = values[order]
+    new = np.diff(sorted_, prepend=-np.inf) > 1e-9 * scale
+    snapped = np.empty_like(values)
+    snapped[order] = sorted_[new][np.cumsum(new) - 1]
+    return snapped
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests. mean: of the differences, with the interval of level 1 - 2 alpha that decides; p: the larger
+    of the two p-values; below alpha the models are equivalent within the margin."""
+
+    mean: Estimate
+    p: float
+    n: int
+
+
+def equivalence(change: Floats, margin: float, alpha: float = 0.05) -> Equivalence:
+    """Two one-sided paired t-tests that the mean difference lies within ± margin (Schuirmann 1987).
+
+    change: [n], candidate - legacy. Raises ValueError for a margin that is not positive.
+    """
+    from scipy.special import stdtr
+
+    from workbench.measure.intervals import mean
+
+    if not margin > 0:
+        raise ValueError(f"an equivalence margin must be positive, not {margin}: set the margin of the limit")
+    n = len(change)
+    if n < 2:
+        return Equivalence(mean(change), math.nan, n)
+    centre, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(n)
+    if error == 0:
+        p = 0.0 if abs(centre) < margin else 1.0
+    else:
+        p = max(1 - float(stdtr(n - 1, (centre + margin) / error)), float(stdtr(n - 1, (centre - margin) / error)))
+    return Equivalence(mean(change, 1 - 2 * alpha), p, n)
+
+
+def causes(
+    frame: pd.DataFrame,
+    differs: Flags,
+    legacy: Floats | None = None,
+    candidate: Floats | None = None,
+    threshold: float | None = None,
+) -> list[tuple[str, int]]:
+    """What the differing rows have in common, each row under the first cause that fits; most frequent first.
+
+    frame: [n] raw rows; differs: [n]; legacy, candidate: [n] scores where the models give them; threshold: of the
+    decision. Causes: a constant offset on the log-odds (base score or link), rounding at the threshold, another
+    decision rule on the same score, a missing value or one value of a column where (nearly) all rows with it differ
+    and (nearly) none without, else "unknown".
+    """
+    left = differs.copy()
+    found: Counter[str] = Counter()
+
+    def take(cause: str, rows: Flags) -> None:
+        hit = rows & left
+        if hit.any():
+            found[cause] += int(hit.sum())
+            left[hit] = False
+
+    if legacy is not None and candidate is not None and threshold is not None:
+        take("a constant offset of the log-odds (base score or link)", _offset(legacy, candidate))
+        close = np.abs(candidate - legacy) <= ROUNDING
+        crossing = (legacy >= threshold) != (candidate >= threshold)
+        take("rounding: the scores are equal but for the last digits, and the threshold lies between", close & crossing)
+        take("another decision rule: the scores are equal, the decisions are not", close & ~crossing)
+    for cause, rows in _concentrated(frame, left.copy()):
+        take(cause, rows)
+    take("unknown", left.copy())
+    return found.most_common()
+
+
+def _offset(legacy: Floats, candidate: Floats) -> Flags:
+    """Rows moved by the one constant that moved (nearly) all rows."""
+    inside = (legacy > 1e-6) & (legacy < 1 - 1e-6) & (candidate > 1e-6) & (candidate < 1 - 1e-6)
+    if inside.sum() < 10:
+        return np.zeros(len(legacy), dtype=bool)
+    moved = np.full(len(legacy), np.nan)
+    moved[inside] = _logit(candidate[inside]) - _logit(legacy[inside])
+    constant = float(np.median(moved[inside]))
+    same = np.abs(moved - constant) <= 1e-3 * abs(constant)
+    whole = abs(constant) > 1e-5 and same[inside].mean() >= 0.95
+    return np.asarray(same if whole else np.zeros(len(legacy), dtype=bool))
+
+
+def _logit(p: Floats) -> Floats:
+    return np.asarray(np.log(p) - np.log1p(-p))
+
+
+_MOST, _NONE = 0.9, 0.02
+
+
+def _concentrated(frame: pd.DataFrame, differs: Flags) -> list[tuple[str, Flags]]:
+    """Values whose rows (nearly) all differ while (nearly) no other row does; a missing value counts as a value."""
+    found = []
+    for name in frame.columns if differs.any() else ():
+        codes, values = pd.factorize(frame[name], use_na_sentinel=True)
+        n = np.bincount(codes + 1, minlength=len(values) + 1)
+        hits = np.bincount(codes + 1, weights=differs, minlength=len(values) + 1)
+        rest = (differs.sum() - hits) / np.maximum(1, len(differs) - n)
+        for place in np.flatnonzero((hits >= 2) & (hits >= _MOST * n) & (rest <= _NONE)):
+            what = f"a missing value of {name}" if place == 0 else f"{name} = {values[int(place) - 1]}"
+            found.append((what, codes + 1 == place))
+    return found
