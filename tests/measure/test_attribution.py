@@ -326,7 +326,7 @@ def test_the_bootstrap_interval_covers_the_mean():
     covered = 0
     for seed in range(200):
         sample = np.random.default_rng(seed).normal(size=80)
-        measure = at.mean_measure(sample, at.bootstrap_weights(80, 400, seed))
+        measure = at.mean_estimate(sample, at.bootstrap_weights(80, 400, seed))
         covered += measure.low <= 0 <= measure.high
     assert 0.90 <= covered / 200 <= 0.99
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evidence import Measure
+from workbench.measure.intervals import Estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,8 +34,7 @@ TOLERANCE = 0.05
 """How far from 1 the control may reach, and how far warm-up windows may differ."""
 
 TRIM = 0.2
-
-METHOD = "20 % trimmed geometric mean over rounds, Yuen's interval"
+"""Share of rounds left out at each end: another process slows some down by half."""
 
 
 class TooSlowError(RuntimeError):
@@ -68,24 +67,24 @@ class Comparison:
         return len(self.wall)
 
     @property
-    def speed_up(self) -> Measure:
+    def speed_up(self) -> Estimate:
         return geometric_mean(log_ratios(self.wall, CANDIDATE))
 
     @property
-    def cpu_speed_up(self) -> Measure:
+    def cpu_speed_up(self) -> Estimate:
         return geometric_mean(log_ratios(self.cpu, CANDIDATE))
 
     @property
-    def control(self) -> Measure:
+    def control(self) -> Estimate:
         return geometric_mean(log_ratios(self.wall, CONTROL))
 
     @property
     def stable(self) -> bool:
         return is_stable(self.control)
 
-    def seconds(self, side: int) -> Measure:
+    def seconds(self, side: int) -> Estimate:
         """Geometric mean wall time of a call of LEGACY or CANDIDATE, in s."""
-        return geometric_mean(np.log(self.wall[:, side]).mean(axis=1), unit="s")
+        return geometric_mean(np.log(self.wall[:, side]).mean(axis=1))
 
 
 def log_ratios(times: Floats, side: int) -> Floats:
@@ -94,7 +93,7 @@ def log_ratios(times: Floats, side: int) -> Floats:
     return np.asarray(logs[:, LEGACY] - logs[:, side], dtype=np.float64)
 
 
-def geometric_mean(logs: Floats, *, level: float = LEVEL, unit: str = "x") -> Measure:
+def geometric_mean(logs: Floats, *, level: float = LEVEL) -> Estimate:
     """exp of the 20 % trimmed mean of logs [n], with Yuen's interval (Tukey and McLaughlin 1963; Yuen 1974).
 
     Trimmed, because another process slows whole blocks down by half; in simulations it keeps its level where a
@@ -102,7 +101,7 @@ def geometric_mean(logs: Floats, *, level: float = LEVEL, unit: str = "x") -> Me
     """
     n = len(logs)
     if n < 2:
-        return Measure(value=float(np.exp(logs.mean())) if n else math.nan, n=n, unit=unit)
+        return Estimate(float(np.exp(logs.mean())) if n else math.nan)
     from scipy.stats import t
 
     cut = int(TRIM * n)
@@ -110,14 +109,11 @@ def geometric_mean(logs: Floats, *, level: float = LEVEL, unit: str = "x") -> Me
     centre = float(ordered[cut : n - cut].mean())
     spread = float(np.clip(ordered, ordered[cut], ordered[n - cut - 1]).std(ddof=1))
     half = float(t.ppf((1 + level) / 2, n - 2 * cut - 1)) * spread / ((1 - 2 * cut / n) * math.sqrt(n))
-    low, value, high = (math.exp(centre + step) for step in (-half, 0.0, half))
-    return Measure(value=value, low=low, high=high, level=level, n=n, unit=unit, method=METHOD)
+    return Estimate(math.exp(centre), math.exp(centre - half), math.exp(centre + half))
 
 
-def is_stable(control: Measure, tolerance: float = TOLERANCE) -> bool:
+def is_stable(control: Estimate, tolerance: float = TOLERANCE) -> bool:
     """The control's interval contains 1 and lies within 1 ± tolerance."""
-    if control.low is None or control.high is None:
-        return False
     return 1 - tolerance <= control.low <= 1 <= control.high <= 1 + tolerance
 
 
@@ -234,10 +230,11 @@ def queries_needed(percentile: float, over: int = 0, confidence: float = 0.99) -
     return low
 
 
-def percentile(samples: Floats, share: float, *, level: float = 0.95, unit: str = "s") -> Measure | None:
+def percentile(samples: Floats, share: float, *, level: float = LEVEL) -> Estimate | None:
     """The `share` quantile of samples [n] with its interval by order statistics (David and Nagaraja 2003, 7.1).
 
-    Distribution-free: the number of samples under the quantile is binomial. None where n is under `queries_needed`.
+    Distribution-free: the number of samples under the quantile is binomial. None where n is under `queries_needed`;
+    no interval where n is too small for one at this level.
     """
     n = len(samples)
     if n < queries_needed(share):
@@ -248,45 +245,32 @@ def percentile(samples: Floats, share: float, *, level: float = 0.95, unit: str 
     low = int(binom.ppf((1 - level) / 2, n, share))
     high = int(binom.ppf((1 + level) / 2, n, share)) + 1
     value = float(np.quantile(ordered, share, method="inverted_cdf"))
-    bounds = float(ordered[max(low, 1) - 1]), float(ordered[min(high, n) - 1])
-    return Measure(value=value, low=bounds[0], high=bounds[1], level=level, n=n, unit=unit, method="order statistics")
+    if low < 1 or high > n:
+        return Estimate(value)
+    return Estimate(value, float(ordered[low - 1]), float(ordered[high - 1]))
 
 
-def quotient(above: Measure, below: Measure, unit: str = "x") -> Measure:
-    """above / below of two independent measures; conservative: from the far ends of both intervals.
+def quotient(above: Estimate, below: Estimate) -> Estimate:
+    """above / below of two positive estimates; conservative: from the far ends of both intervals.
 
-    Holds with at least the sum of both levels less 1 (Bonferroni).
+    With both at confidence 1 - a it holds at 1 - 2a at least (Bonferroni).
     """
-    value = above.value / below.value
-    if above.low is None or above.high is None or below.low is None or below.high is None:
-        return Measure(value=value, unit=unit)
-    level = None if above.level is None or below.level is None else above.level + below.level - 1
-    low, high = above.low / below.high, above.high / below.low
-    return Measure(value=value, low=low, high=high, level=level, unit=unit, method="far ends of both intervals")
+    return Estimate(above.value / below.value, above.low / below.high, above.high / below.low)
 
 
-def inverse(measure: Measure, scale: float = 1.0, unit: str = "") -> Measure:
-    """scale / measure, its interval turned round: seconds per call to rows per second, for instance."""
-    low = None if measure.high is None else scale / measure.high
-    high = None if measure.low is None else scale / measure.low
-    return measure.model_copy(update={"value": scale / measure.value, "low": low, "high": high, "unit": unit})
+def inverse(estimate: Estimate, scale: float = 1.0) -> Estimate:
+    """scale / estimate, its interval turned round: seconds per call to rows per second, for instance."""
+    return Estimate(scale / estimate.value, scale / estimate.high, scale / estimate.low)
 
 
-def scaled(measure: Measure, by: float, unit: str) -> Measure:
-    """The measure in another unit."""
-    low = None if measure.low is None else measure.low * by
-    high = None if measure.high is None else measure.high * by
-    return measure.model_copy(update={"value": measure.value * by, "low": low, "high": high, "unit": unit})
-
-
-def cost_per_million(rate: Measure, price_per_hour: float, utilisation: float, currency: str = "") -> Measure:
+def cost_per_million(rate: Estimate, price_per_hour: float, utilisation: float) -> Estimate:
     """Cost of a million predictions at `rate` rows per second: price / (3600 · rate · utilisation) · 10^6.
 
     Raises ValueError if the price is negative or utilisation is not in (0, 1].
     """
     if price_per_hour < 0 or not 0 < utilisation <= 1:
         raise ValueError(f"price {price_per_hour} must be at least 0 and utilisation {utilisation} in (0, 1]")
-    return inverse(rate, price_per_hour * 1e6 / (3600 * utilisation), currency)
+    return inverse(rate, price_per_hour * 1e6 / (3600 * utilisation))
 
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "fma", "asimd", "sve")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evidence import Measure
+from workbench.measure.intervals import Estimate
 
 Floats = NDArray[np.float64]
 
@@ -81,27 +81,27 @@ def bootstrap_weights(n: int, replicates: int, seed: int) -> Floats:
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates) / n
 
 
-def mean_measure(values: Floats, weights: Floats, *, level: float = 0.95, unit: str = "") -> Measure:
+def mean_estimate(values: Floats, weights: Floats, *, level: float = 0.95) -> Estimate:
     """Mean over rows with its percentile bootstrap interval; rows without a value (NaN) left out."""
     kept = ~np.isnan(values)
     if not kept.any():
-        return Measure(value=float("nan"), n=0, unit=unit)
+        return Estimate(float("nan"))
     share = weights[:, kept]
     held = share.sum(axis=1)
     means = (share[held > 0] @ values[kept]) / held[held > 0]
-    return _measured(float(values[kept].mean()), means, int(kept.sum()), level, unit)
+    return _estimated(float(values[kept].mean()), means, level)
 
 
-def relative_gap(first: Floats, second: Floats, weights: Floats, *, level: float = 0.95) -> Measure:
+def relative_gap(first: Floats, second: Floats, weights: Floats, *, level: float = 0.95) -> Estimate:
     """Total |difference| of attributions as a share of the first side's total |attribution|.
 
     Unlike the cosine it sees a change of scale too.
     """
     moved, whole = np.abs(second - first).sum(axis=1), np.abs(first).sum(axis=1)
     if not whole.any():
-        return Measure(value=float("inf") if moved.any() else 0.0, n=len(first))
+        return Estimate(float("inf") if moved.any() else 0.0)
     replicates = (weights @ moved) / np.maximum(weights @ whole, np.finfo(float).tiny)
-    return _measured(float(moved.sum() / whole.sum()), replicates, len(first), level, "")
+    return _estimated(float(moved.sum() / whole.sum()), replicates, level)
 
 
 def importance(values: Floats, weights: Floats, *, level: float = 0.95) -> Importance:
@@ -160,7 +160,6 @@ def _tails(level: float) -> tuple[float, float]:
     return (1 - level) / 2, (1 + level) / 2
 
 
-def _measured(value: float, replicates: Floats, n: int, level: float, unit: str) -> Measure:
+def _estimated(value: float, replicates: Floats, level: float) -> Estimate:
     low, high = np.quantile(replicates, _tails(level))
-    method = f"percentile bootstrap over rows, {len(replicates):,} replicates"
-    return Measure(value=value, low=float(low), high=float(high), level=level, n=n, unit=unit, method=method)
+    return Estimate(value, float(low), float(high))
