@@ -12,12 +12,13 @@ What a crashed run had finished is found by `latest` like everything else, so th
 from __future__ import annotations
 
 from workbench.store.holder import Claim
-from workbench.store.reading import latest, read_evidence, runs, verify
+from workbench.store.reading import holds, latest, latest_part, read_evidence, runs, verify
 from workbench.store.records import (
     EVIDENCE,
     REPORTS,
     BusyError,
     DamagedError,
+    Part,
     Record,
     Run,
     Seal,
@@ -34,6 +35,7 @@ __all__ = [
     "BusyError",
     "Claim",
     "DamagedError",
+    "Part",
     "Record",
     "Run",
     "Seal",
@@ -42,7 +44,9 @@ __all__ = [
     "TakeOver",
     "TooNewError",
     "Writer",
+    "holds",
     "latest",
+    "latest_part",
     "open_run",
     "read_evidence",
     "runs",

@@ -17,6 +17,7 @@ from workbench.store.records import (
     RUN,
     SEAL,
     DamagedError,
+    Part,
     Record,
     Run,
     Seal,
@@ -50,6 +51,28 @@ def latest(folder: Path, name: str, key: str | None = None) -> Stored | None:
             if stored is not None:
                 return stored
     return None
+
+
+def latest_part(folder: Path, name: str, key: str) -> Part | None:
+    """Newest finished notebook with this freshness key, whether it has evidence (an overview has none) or not."""
+    for run in sorted(folders(folder / REPORTS), key=lambda path: (seq_of(path), path.name), reverse=True):
+        for part in sorted(run.glob(f"[0-9][0-9]_{name}")):
+            try:
+                seal = Seal.model_validate_json((part / SEAL).read_bytes())
+            except (FileNotFoundError, ValidationError):
+                continue
+            if seal.key == key and not any(_differs(part / name, name, sealed) for name, sealed in seal.files.items()):
+                return Part(run.name, part, seal)
+    return None
+
+
+def holds(run: Run, part: Part) -> bool:
+    """Whether the run has the same finished notebook."""
+    try:
+        seal = Seal.model_validate_json((run.folder / part.folder.name / SEAL).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return False
+    return (seal.key, seal.notebook) == (part.seal.key, part.seal.notebook)
 
 
 def read_evidence(path: Path) -> Evidence:

@@ -107,12 +107,23 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """Evidence with where it lies. seal: what was sealed with it."""
+class Part:
+    """What one finished notebook left in a run."""
 
     run: str
     folder: Path
     seal: Seal
+
+    @property
+    def origin(self) -> str:
+        """The run that made it."""
+        return self.seal.came_from or self.run
+
+
+@dataclass(frozen=True)
+class Stored(Part):
+    """The same with its evidence."""
+
     evidence: Evidence
 
 

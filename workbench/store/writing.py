@@ -23,10 +23,10 @@ from workbench.store.records import (
     SEAL,
     TMP,
     BusyError,
+    Part,
     Record,
     Seal,
     Sealed,
-    Stored,
     StoreError,
     TakeOver,
     folders,
@@ -89,7 +89,7 @@ class Writer:
         self._parts[part] = came_from
         return final
 
-    def carry(self, stored: Stored) -> Path:
+    def carry(self, stored: Part) -> Path:
         """Takes over what an earlier run finished, so that this run is whole by itself."""
         part = stored.folder.name
         if stored.folder.parent == self.folder:
@@ -98,9 +98,8 @@ class Writer:
         for name in stored.seal.files:
             if (stored.folder / name).is_file():
                 shutil.copyfile(stored.folder / name, place / name)
-        origin = stored.seal.came_from or stored.run
         return self.publish(
-            part, audit=stored.seal.audit, key=stored.seal.key, notebook=stored.seal.notebook, came_from=origin
+            part, audit=stored.seal.audit, key=stored.seal.key, notebook=stored.seal.notebook, came_from=stored.origin
         )
 
     def finish(self) -> Record:

@@ -1,0 +1,21 @@
+"""The notebooks headless: in the order of what they need, two at a time, resumable, each in a process of its own."""
+
+from workbench.runner.events import Event, Notify, Outcome, exit_code
+from workbench.runner.journey import REPORT, fresh, run
+from workbench.runner.plan import PlanError, Step, plan, read_notebook
+from workbench.runner.report import migration_page
+
+__all__ = [
+    "REPORT",
+    "Event",
+    "Notify",
+    "Outcome",
+    "PlanError",
+    "Step",
+    "exit_code",
+    "fresh",
+    "migration_page",
+    "plan",
+    "read_notebook",
+    "run",
+]

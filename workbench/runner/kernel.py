@@ -1,0 +1,6 @@
+"""What a headless kernel is told by its environment."""
+
+PLACE = "WORKBENCH_PLACE"
+"""The folder its notebook's evidence goes to."""
+FORCE = "WORKBENCH_FORCE"
+"""Set where stored evidence must not be used."""

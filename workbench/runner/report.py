@@ -1,0 +1,38 @@
+"""Which pages a run leaves: one per notebook, one for the migration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from workbench import catalog
+from workbench.evidence import Evidence
+from workbench.migration import Migration
+
+
+def notebook_page(migration: Migration, evidence: Evidence, run: str) -> str:
+    from workbench import render
+
+    return render.page(evidence, title=migration.name, run=run)
+
+
+def migration_page(
+    migration: Migration, evidences: Sequence[Evidence], run: str, missing: Mapping[str, str] | None = None
+) -> str:
+    """The whole migration. missing: why a notebook has no evidence, by name."""
+    from workbench import render
+
+    found = {evidence.audit: evidence for evidence in evidences}
+    chapters = [
+        render.Chapter(
+            number,
+            title,
+            tuple(
+                (entry.name, entry.question, found.get(entry.name))
+                for entry in catalog.discover()
+                if entry.module and entry.chapter == number
+            ),
+        )
+        for number, title in catalog.CHAPTERS.items()
+    ]
+    started = min((evidence.started for evidence in evidences), default=None)
+    return render.report(migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing)

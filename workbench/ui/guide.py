@@ -1,0 +1,186 @@
+"""What a guided notebook uses: `audit = guide("bias", migration, params)`, then form, run, show.
+
+The same cells work by hand in JupyterLab, headless, and in a dashboard, which only shows what is stored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import catalog, store
+from workbench.evidence import Evidence, Table
+from workbench.migration import FILE, Migration, MigrationError, open_migration
+from workbench.runner.kernel import FORCE, PLACE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.ui.form import Form
+    from workbench.ui.journey import Standing
+
+
+class NothingStoredError(Exception):
+    """A dashboard was opened before anything was run."""
+
+
+KNOWN = (MigrationError, catalog.CatalogError, store.StoreError, NothingStoredError)
+"""Errors whose message is meant for people: a notebook shows the sentence and no traceback."""
+
+
+def guide(name: str, migration: str | Path = ".", params: Mapping[str, object] | None = None) -> Guide:
+    """The guide of one notebook. migration: the folder of migration.yaml, or any folder inside it.
+
+    Raises CatalogError for an unknown name or parameter, MigrationError where there is no valid migration.yaml.
+    """
+    _plain_errors()
+    return Guide(name, _find(Path(migration)), dict(params or {}))
+
+
+def journey(migration: str | Path = ".") -> Standing:
+    """Where the migration stands, as stored; computes nothing."""
+    from workbench.ui.journey import standing
+
+    _plain_errors()
+    folder = _find(Path(migration))
+    return standing(open_migration(folder), folder.resolve().name)
+
+
+class Guide:
+    """One audit or mover of one migration, from a notebook's point of view."""
+
+    def __init__(self, name: str, folder: Path, params: dict[str, object]) -> None:
+        self.name, self.folder, self.params = name, folder, params
+        self.question = catalog.entry(name).question
+        catalog.params_of(self.migration, name, params)
+
+    @property
+    def migration(self) -> Migration:
+        """As migration.yaml says now: a choice made in the form counts at once."""
+        return open_migration(self.folder)
+
+    def form(self) -> Form:
+        """The audit's parameters: to change in JupyterLab, to read elsewhere. A change is written to migration.yaml."""
+        from workbench.ui.form import Form
+
+        return Form(self.name, self.folder, self.params, interactive=not headless() and not dashboard())
+
+    def run(self) -> Evidence:
+        """The stored evidence while it holds, else new evidence, which is stored.
+
+        Raises StoreError where it cannot be stored, NothingStoredError in a dashboard without evidence.
+        """
+        if dashboard():
+            return self._stored_or_refuse()
+        migration = self.migration
+        key = catalog.key(migration, self.name, self.params)
+        found = None if os.environ.get(FORCE) else store.latest(migration.folder, self.name, key)
+        if place := os.environ.get(PLACE):
+            evidence = found.evidence if found else self._compute(migration)
+            store.write(Path(place) / store.EVIDENCE, evidence.to_json())
+            return evidence
+        if found:
+            print(f"Nothing it depends on has changed: this is the evidence of run {found.origin}.")
+            return found.evidence
+        return self._compute_and_store(migration, key)
+
+    def show(self, evidence: Evidence) -> object:
+        """The verdict and the findings, worst first."""
+        from workbench import render
+
+        return render.show(evidence)
+
+    def charts(self, evidence: Evidence, finding: str = "") -> None:
+        """Displays the charts of a finding (`bias/selection-rate-gap`, or with its subject in brackets), or all."""
+        from workbench import render
+
+        render.charts(evidence, finding)
+
+    def table(self, evidence: Evidence, finding: str, number: int = 0) -> pd.DataFrame:
+        """A table behind a finding, as a frame to go on with; an empty one where the finding has none."""
+        import pandas as pd
+
+        tables = [
+            detail
+            for found in evidence.findings
+            if finding in (found.id, found.key)
+            for detail in found.details
+            if isinstance(detail, Table)
+        ]
+        if number >= len(tables):
+            return pd.DataFrame()
+        return pd.DataFrame(list(tables[number].rows), columns=list(tables[number].columns))
+
+    def findings(self, evidence: Evidence) -> pd.DataFrame:
+        """The findings as a frame: id, subject, status, the pair, the change and its interval."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(finding) for finding in evidence.findings])
+
+    def _stored_or_refuse(self) -> Evidence:
+        found = store.latest(self.folder, self.name)
+        if found is None:
+            raise NothingStoredError(f"There is no evidence of {self.name} yet: run it first with `workbench run`.")
+        return found.evidence
+
+    def _compute(self, migration: Migration) -> Evidence:
+        return catalog.run(migration, self.name, self.params, stored=lambda name: self._evidence_of(migration, name))
+
+    def _evidence_of(self, migration: Migration, name: str) -> Evidence | None:
+        found = store.latest(migration.folder, name, catalog.key(migration, name))
+        return found.evidence if found else None
+
+    def _compute_and_store(self, migration: Migration, key: str) -> Evidence:
+        entry = catalog.entry(self.name)
+        with store.open_run(migration.folder, f"notebook {entry.stem}") as writer:
+            evidence = self._compute(migration)
+            store.write(writer.workplace(entry.stem) / store.EVIDENCE, evidence.to_json())
+            broke = any(finding.status == "error" for finding in evidence.findings)
+            writer.publish(entry.stem, audit=self.name, key="" if broke else key)
+            writer.finish()
+        return evidence
+
+
+def headless() -> bool:
+    """Whether a run executes this notebook."""
+    return PLACE in os.environ
+
+
+def dashboard() -> bool:
+    """Whether Voila shows this notebook to a reviewer."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def _find(folder: Path) -> Path:
+    """The nearest folder upwards that holds migration.yaml, so that a notebook stored in a run finds its own."""
+    if folder.suffix in (".yaml", ".yml"):
+        return folder.parent
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if (place / FILE).exists():
+            return place
+    return folder
+
+
+def _row(finding: Any) -> dict[str, object]:
+    pair = {side: getattr(finding, side) for side in ("legacy", "candidate", "change")}
+    values = {side: measure.value if measure else None for side, measure in pair.items()}
+    change = pair["change"]
+    bounds = {"low": change.low if change else None, "high": change.high if change else None}
+    return {"finding": finding.id, "subject": finding.subject, "status": str(finding.status), **values, **bounds}
+
+
+def _plain_errors() -> None:
+    """In a notebook, errors that are sentences are shown as sentences; the cell still counts as failed."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return
+    shell: Any = get_ipython()
+    if shell is not None:
+        shell.set_custom_exc(KNOWN, _tell)
+
+
+def _tell(shell: Any, kind: type[BaseException], error: BaseException, trace: object, tb_offset: object = None) -> None:
+    shell._showtraceback(kind, error, [str(error)])

@@ -1,0 +1,154 @@
+"""Where a migration stands: stored evidence by chapter, what is stale, what blocks. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench import catalog, store
+from workbench.evidence import ORDER, Evidence, Finding, Status, Verdict, ordered, verdict
+from workbench.migration import Migration
+
+UNASSESSED = "Not assessed: no notebook for this yet."
+
+
+@dataclass(frozen=True)
+class Place:
+    """One notebook: its newest evidence, and whether that still holds. problem: why it cannot be read."""
+
+    entry: catalog.Entry
+    evidence: Evidence | None
+    fresh: bool
+    problem: str = ""
+
+    @property
+    def sentence(self) -> str:
+        if self.problem:
+            return self.problem
+        if self.evidence is None:
+            return "Not run yet."
+        return self.evidence.verdict.sentence + ("" if self.fresh else " Stale: something it depends on has changed.")
+
+    @property
+    def status(self) -> Status:
+        return self.evidence.verdict.status if self.evidence else Status.ABSENT
+
+
+@dataclass(frozen=True)
+class Chapter:
+    number: int
+    title: str
+    places: tuple[Place, ...]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for place in self.places if place.evidence for finding in place.evidence.findings]
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.findings)
+
+    @property
+    def status(self) -> Status:
+        """The worst of its notebooks; one that has not run counts as not assessed."""
+        return min((place.status for place in self.places), key=ORDER.index, default=Status.ABSENT)
+
+    @property
+    def sentence(self) -> str:
+        if not self.places:
+            return UNASSESSED
+        told = self.verdict.sentence if self.findings else "Not run yet."
+        missing = [place.entry.stem for place in self.places if not place.evidence]
+        stale = [place.entry.stem for place in self.places if place.evidence and not place.fresh]
+        notes = [f"Not run: {', '.join(missing)}."] if missing and self.findings else []
+        notes += [f"Stale: {', '.join(stale)}."] if stale else []
+        return " ".join([told, *notes])
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The whole journey; shows itself in a cell and as plain lines."""
+
+    migration: Migration
+    called: str
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return tuple(place for chapter in self.chapters for place in chapter.places)
+
+    @property
+    def evidences(self) -> tuple[Evidence, ...]:
+        return tuple(place.evidence for place in self.places if place.evidence)
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(finding for evidence in self.evidences for finding in evidence.findings)
+
+    @property
+    def sentence(self) -> str:
+        unrun = sum(place.evidence is None for place in self.places)
+        told = self.verdict.sentence
+        if unrun:
+            told = told.replace("Ready:", "Ready so far:") + f" Not run yet: {unrun} of {len(self.places)} notebooks."
+        return told
+
+    @property
+    def next(self) -> str:
+        """The one thing to do now."""
+        stale = [place.entry for place in self.places if not place.fresh]
+        if stale:
+            return f"Next: `workbench run {self.called}`; it runs {', '.join(entry.stem for entry in stale)}."
+        worst = self.blocking
+        if worst:
+            return f"Next: {worst[0].fix} (`workbench explain {worst[0].id}` says why it matters.)"
+        return "Next: show the report to the people who must agree."
+
+    @property
+    def blocking(self) -> Sequence[Finding]:
+        every = [finding for evidence in self.evidences for finding in evidence.findings]
+        return [finding for finding in ordered(every) if finding.status in (Status.FAIL, Status.ERROR)]
+
+    def _repr_markdown_(self) -> str:
+        from workbench.render.text import SIGNS
+        from workbench.render.words import STATUS
+
+        rows = [
+            f"| {chapter.number} {chapter.title} | {SIGNS[status]} {STATUS[status]} | {chapter.sentence} |"
+            for chapter in self.chapters
+            for status in (chapter.status,)
+        ]
+        return "\n".join([f"**{self.sentence}**", "", "| chapter | status | verdict |", "|---|---|---|", *rows])
+
+    def __repr__(self) -> str:
+        rows = [f"{chapter.number} {chapter.title:<9} {chapter.sentence}" for chapter in self.chapters]
+        return "\n".join([self.sentence, *rows, self.next])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"text/markdown": self._repr_markdown_(), "text/plain": repr(self)}
+
+
+def standing(migration: Migration, called: str) -> Standing:
+    """Reads what is stored; a notebook whose evidence is damaged or newer says so.
+
+    called: the folder as the person calls it.
+    """
+    entries = [entry for entry in catalog.discover() if entry.module]
+    return Standing(
+        migration,
+        called,
+        tuple(
+            Chapter(number, title, tuple(_place(migration, entry) for entry in entries if entry.chapter == number))
+            for number, title in catalog.CHAPTERS.items()
+        ),
+    )
+
+
+def _place(migration: Migration, entry: catalog.Entry) -> Place:
+    try:
+        found = store.latest(migration.folder, entry.name)
+    except store.StoreError as error:
+        return Place(entry, None, fresh=False, problem=str(error))
+    if found is None:
+        return Place(entry, None, fresh=False)
+    return Place(entry, found.evidence, fresh=found.seal.key == catalog.key(migration, entry.name))
