@@ -1,0 +1,6 @@
+"""Exact lift of a legacy model to one torch module, or a refusal that names the piece."""
+
+from workbench.migrate.lift.columns import PREDICTORS, TRANSFORMERS, CannotLift
+from workbench.migrate.lift.lifted import Lifted, lift, lift_piece
+
+__all__ = ["PREDICTORS", "TRANSFORMERS", "CannotLift", "Lifted", "lift", "lift_piece"]

@@ -1,0 +1,151 @@
+"""A lifted model: one torch module with its edge, and the two forms it is written in.
+
+`.pt2` (torch.export) runs with torch alone. The plain spec, `.json` with its arrays in `.npz` beside it, rebuilds the
+very same module without unpickling anything, and can be read by people.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbench.migrate.lift import answer, compose, encode, linear, preprocess, tree_op, trees
+from workbench.migrate.lift.columns import Context, Reread, Source, sources_of
+from workbench.migrate.lift.columns import answer as answer_of
+from workbench.migrate.lift.ops import Arrays, Op, from_plain, to_plain
+from workbench.models.protocol import Input, Kind, Label, Model, Outputs, Piece
+from workbench.models.torch_file import CARD, ROWS, Card, answers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAMILIES = (answer, compose, encode, linear, preprocess, tree_op, trees)
+"""Importing them fills the registries of converters and ops."""
+
+CELLS = 150_000
+"""Rows x trees given at once: blocks that stay in a core's cache are faster than larger ones."""
+
+
+class Module(nn.Module):
+    """What is exported: numbers float64 [n, a], codes int64 [n, b] → named outputs."""
+
+    def __init__(self, op: Op) -> None:
+        super().__init__()
+        self.op = op
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        named: dict[str, Tensor] = self.op(numbers, codes)
+        return named
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A model as one torch module, with what is needed to read raw rows."""
+
+    module: Module
+    card: Card
+
+    @property
+    def task(self) -> Kind:
+        return self.card.task
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return self.card.inputs
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        return self.card.classes
+
+    def predict(self, frame: pd.DataFrame) -> Outputs:
+        """Raises ModelError for columns that are missing or cannot be read, as the saved file does."""
+        return answers(self.module, self.card, frame)
+
+    def save(self, path: Path | str) -> tuple[Path, ...]:
+        """Write `path` (.pt2) and the plain spec beside it (.json, .npz); the files written."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        spec, arrays = self.spec()
+        text = json.dumps(spec, indent=1, allow_nan=True)
+        path.with_suffix(".json").write_text(text, "utf-8")
+        np.savez(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
+        torch.export.save(self.export(), path, extra_files={CARD: json.dumps(self.card.to_plain())})
+        return path, path.with_suffix(".json"), path.with_suffix(".npz")
+
+    def export(self) -> torch.export.ExportedProgram:
+        """The module as an exported program for any number of rows from 2 on (`answers` fills smaller ones up)."""
+        edge = self.card.edge.columns
+        numbers = torch.zeros((4, sum(c.read == "number" for c in edge)), dtype=torch.float64)
+        codes = torch.full((4, sum(c.read == "category" for c in edge)), -1, dtype=torch.int64)
+        rows = torch.export.Dim("rows", min=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of its own tracing
+            return torch.export.export(self.module.eval(), (numbers, codes), dynamic_shapes=({0: rows}, {0: rows}))
+
+    def spec(self) -> tuple[dict[str, object], Arrays]:
+        """The model as plain data: a JSON tree of ops, and their arrays."""
+        arrays: Arrays = {}
+        return {**self.card.to_plain(), "module": to_plain(self.module.op, arrays)}, arrays
+
+    @classmethod
+    def load_spec(cls, path: Path | str) -> Lifted:
+        """Rebuild from the plain spec; path: its `.json`, or the `.pt2` it lies beside."""
+        path = Path(path)
+        said = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        with np.load(path.with_suffix(".npz"), allow_pickle=False) as arrays:
+            op = from_plain(said["module"], arrays)
+        return cls(Module(op).eval(), Card.from_plain(said))
+
+
+def lift(model: Model) -> Lifted:
+    """The model as one torch module, exactly. Raises CannotLift naming the piece that cannot be."""
+    return lift_piece(model.describe(), model.inputs, model.classes, model.task)
+
+
+def lift_piece(piece: Piece, inputs: Sequence[Input], classes: Sequence[Label], task: Kind) -> Lifted:
+    """As `lift`, from a description. Raises CannotLift naming the piece, why, and what to do."""
+    sources = sources_of(inputs)
+    built: dict[int, object] = {}
+    while True:
+        before = [source.state for source in sources]
+        context = Context(sources, tuple(classes), task, built)
+        op = _attempt(piece, context)
+        if op is not None and before == [source.state for source in sources]:
+            break
+    source = f"{piece.kind} {piece.version}".strip()
+    card = Card(task, tuple(classes), tuple(inputs), context.edge(), _rows(op), source)
+    return Lifted(Module(op).eval(), card)
+
+
+def _attempt(piece: Piece, context: Context) -> Op | None:
+    """One try with columns read as known so far; None where one must be read otherwise."""
+    for source in context.sources:
+        source.refuses, source.allowed = {}, None
+    try:
+        return answer_of(piece, context.start(), context)
+    except Reread as change:
+        _reread(change.sources, change)
+        return None
+
+
+def _reread(sources: Sequence[Source], change: Reread) -> None:
+    for source in sources:
+        source.read, source.fixed = change.read, True
+
+
+def _rows(op: Op) -> int:
+    """Rows at once: fewer for more trees."""
+    widths = [len(part.first) if isinstance(part, tree_op.Masks) else len(part.root) for part in _tree_parts(op)]
+    return max(64, min(ROWS, CELLS // max([1, *widths])))
+
+
+def _tree_parts(op: Op) -> list[tree_op.Masks | tree_op.Walk]:
+    return [part for part in op.modules() if isinstance(part, tree_op.Masks | tree_op.Walk)]

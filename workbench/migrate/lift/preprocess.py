@@ -1,0 +1,223 @@
+"""Scalers, binning, polynomials, projections and column selection: numbers in, numbers out."""
+
+from __future__ import annotations
+
+import math
+from itertools import chain as flat
+from itertools import combinations, combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.migrate.lift.columns import (
+    CannotLift,
+    Columns,
+    Context,
+    chain,
+    fresh,
+    kept,
+    numbers,
+    take,
+    transformer,
+)
+from workbench.migrate.lift.ops import (
+    FUNCTIONS,
+    Above,
+    Affine,
+    Arrays,
+    Bins,
+    Clip,
+    Function,
+    MatMul,
+    Monomials,
+    OneOf,
+    Op,
+    RowNorm,
+)
+from workbench.models.protocol import Piece
+
+
+def _then(piece: Piece, columns: Columns, *ops: Op, width: int | None = None) -> tuple[Op, Columns]:
+    """The columns as numbers, then the ops."""
+    before, count = numbers(piece, columns)
+    every = [*before, *ops]
+    return (chain(every) if every else take(range(count))), fresh(count if width is None else width)
+
+
+def _affine(piece: Piece, **steps: str) -> Op:
+    """Affine of the fitted arrays that are there, in the order given."""
+    arrays: Arrays = {}
+    for step, name in steps.items():
+        if name in piece.arrays:
+            arrays[step] = piece.arrays[name].astype(np.float64)
+    return Affine({}, arrays)
+
+
+@transformer("sklearn.preprocessing.StandardScaler")
+def standard_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    steps = {"shift": "mean_"} if piece.params.get("with_mean", True) else {}
+    steps |= {"scale": "scale_"} if piece.params.get("with_std", True) else {}
+    return _then(piece, columns, _affine(piece, **steps))
+
+
+@transformer("sklearn.preprocessing.RobustScaler")
+def robust_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    steps = {"shift": "center_"} if piece.params.get("with_centering", True) else {}
+    steps |= {"scale": "scale_"} if piece.params.get("with_scaling", True) else {}
+    return _then(piece, columns, _affine(piece, **steps))
+
+
+@transformer("sklearn.preprocessing.MinMaxScaler")
+def min_max_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    ops: list[Op] = [_affine(piece, factor="scale_", offset="min_")]
+    if piece.params.get("clip"):
+        low, high = piece.params["feature_range"]  # type: ignore[misc]
+        ops.append(_clip(low, high))  # type: ignore[arg-type]
+    return _then(piece, columns, *ops)
+
+
+@transformer("sklearn.preprocessing.MaxAbsScaler")
+def max_abs_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    clip = [_clip(-1.0, 1.0)] if piece.params.get("clip") else []
+    return _then(piece, columns, _affine(piece, scale="scale_"), *clip)
+
+
+def _clip(low: float, high: float) -> Op:
+    return Clip({}, {"low": np.array([float(low)]), "high": np.array([float(high)])})
+
+
+@transformer("sklearn.preprocessing.Normalizer")
+def normalizer(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    return _then(piece, columns, RowNorm({"norm": str(piece.params.get("norm", "l2"))}))
+
+
+@transformer("sklearn.preprocessing.Binarizer")
+def binarizer(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    return _then(piece, columns, Above({"threshold": float(piece.params.get("threshold", 0.0))}))  # type: ignore[arg-type]
+
+
+@transformer("sklearn.preprocessing.KBinsDiscretizer")
+def k_bins(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    counts = piece.arrays["n_bins_"].astype(np.int64)
+    inner = [np.asarray(piece.arrays[f"bin_edges_.{i}"], dtype=np.float64)[1:-1] for i in range(len(counts))]
+    edges = np.full((len(inner), max(1, *(len(edge) for edge in inner))), np.inf)
+    for row, edge in zip(edges, inner):
+        row[: len(edge)] = edge
+    last = np.array([len(edge) for edge in inner])
+    ops: list[Op] = [Bins({}, {"edges": edges, "last": last})]
+    if piece.params.get("encode") == "ordinal":
+        return _then(piece, columns, *ops)
+    of = np.repeat(np.arange(len(counts)), counts)
+    value = np.concatenate([np.arange(count) for count in counts]).astype(np.float64)
+    return _then(piece, columns, *ops, OneOf({}, {"of": of, "value": value}), width=len(of))
+
+
+@transformer("sklearn.preprocessing.PolynomialFeatures")
+def polynomial(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    degree = piece.params.get("degree", 2)
+    low, high = degree if isinstance(degree, list) else (0, degree)
+    combine = combinations if piece.params.get("interaction_only") else combinations_with_replacement
+    degrees = range(max(1, int(low)), int(high) + 1)  # type: ignore[arg-type]
+    terms = list(flat.from_iterable(combine(range(len(columns)), d) for d in degrees))
+    if piece.params.get("include_bias", True):
+        terms.insert(0, ())
+    longest = max(1, *(len(term) for term in terms))
+    factors = np.full((len(terms), longest), len(columns), dtype=np.int64)
+    for row, term in zip(factors, terms):
+        row[: len(term)] = term
+    return _then(piece, columns, Monomials({}, {"factors": factors}), width=len(terms))
+
+
+@transformer("sklearn.preprocessing.FunctionTransformer")
+def function_transformer(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    function = piece.params.get("func")
+    if function is None:
+        return kept(columns)
+    name = str(function).removeprefix("numpy.")
+    if not str(function).startswith("numpy.") or name not in FUNCTIONS:
+        advice = f"Replace it by one of numpy's {', '.join(sorted(FUNCTIONS))}, or by a fitted transformer"
+        raise CannotLift(piece.kind, f"its function {function!r} is code, not data", advice)
+    if piece.params.get("kw_args"):
+        raise CannotLift(piece.kind, f"kw_args={piece.params['kw_args']!r} change what numpy.{name} does")
+    return _then(piece, columns, Function({"function": name}))
+
+
+@transformer("passthrough", "sklearn.frozen.FrozenEstimator")
+def passthrough(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    if piece.children:
+        raise CannotLift(piece.kind, "what it freezes is not lifted on its own", "Use the frozen estimator itself")
+    return kept(columns)
+
+
+@transformer("sklearn.decomposition.PCA")
+def pca(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    weight, mean = piece.arrays["components_"].astype(np.float64).T, piece.arrays["mean_"].astype(np.float64)
+    if older(piece, 1, 5):  # centred the columns first, which rounds otherwise
+        ops: list[Op] = [Affine({}, {"shift": mean}), MatMul({}, {"weight": weight, "bias": np.zeros(weight.shape[1])})]
+    else:
+        ops = [MatMul({}, {"weight": weight, "bias": -(mean @ weight)})]
+    if piece.params.get("whiten"):
+        scale = np.sqrt(piece.arrays["explained_variance_"].astype(np.float64))
+        ops.append(Affine({}, {"scale": np.maximum(scale, np.finfo(np.float64).eps)}))
+    return _then(piece, columns, *ops, width=weight.shape[1])
+
+
+@transformer("sklearn.decomposition.TruncatedSVD")
+def truncated_svd(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    weight = piece.arrays["components_"].astype(np.float64).T
+    bias = np.zeros(weight.shape[1])
+    return _then(piece, columns, MatMul({}, {"weight": weight, "bias": bias}), width=weight.shape[1])
+
+
+def older(piece: Piece, major: int, minor: int) -> bool:
+    """Whether the piece comes from a version before major.minor; an unknown version is a new one."""
+    parts = piece.version.split(".")[:2]
+    return len(parts) == 2 and all(p.isdigit() for p in parts) and tuple(map(int, parts)) < (major, minor)
+
+
+@transformer(
+    "sklearn.feature_selection.SelectKBest",
+    "sklearn.feature_selection.SelectPercentile",
+    "sklearn.feature_selection.SelectFpr",
+    "sklearn.feature_selection.VarianceThreshold",
+    "sklearn.feature_selection.RFE",
+    "sklearn.feature_selection.RFECV",
+)
+def selection(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
+    support = _support(piece)
+    if len(support) != len(columns):
+        raise CannotLift(piece.kind, f"it was fitted on {len(support)} columns, and {len(columns)} reach it")
+    chosen = np.flatnonzero(support)
+    return _then(piece, columns, take(chosen.tolist()), width=len(chosen))
+
+
+def _support(piece: Piece) -> NDArray[np.bool_]:
+    """What scikit-learn's `get_support` answers, from the fitted scores."""
+    name = piece.kind.rpartition(".")[2]
+    if name in ("RFE", "RFECV"):
+        return piece.arrays["support_"].astype(np.bool_)
+    if name == "VarianceThreshold":
+        return np.asarray(piece.arrays["variances_"] > piece.params.get("threshold", 0.0))
+    if name == "SelectFpr":
+        return np.asarray(piece.arrays["pvalues_"] < piece.params.get("alpha", 0.05))
+    scores = piece.arrays["scores_"].astype(np.float64)
+    scores = np.where(np.isnan(scores), np.finfo(np.float64).min, scores)
+    return _best(scores, piece.params.get("k", 10)) if name == "SelectKBest" else _percentile(scores, piece)
+
+
+def _best(scores: NDArray[np.float64], k: object) -> NDArray[np.bool_]:
+    mask = np.full(len(scores), k == "all")
+    if isinstance(k, int | float) and k > 0:
+        mask[np.argsort(scores, kind="mergesort")[-int(k) :]] = True
+    return mask
+
+
+def _percentile(scores: NDArray[np.float64], piece: Piece) -> NDArray[np.bool_]:
+    percentile = float(piece.params.get("percentile", 10))  # type: ignore[arg-type]
+    if percentile in (0.0, 100.0):
+        return np.full(len(scores), percentile == 100.0)
+    threshold = np.percentile(scores, 100 - percentile)
+    mask = scores > threshold
+    ties = np.flatnonzero(scores == threshold)
+    mask[ties[: max(0, math.floor(len(scores) * percentile / 100)) - int(mask.sum())]] = True
+    return mask

@@ -1,0 +1,119 @@
+"""A tree ensemble in plain torch operations, exact to the source's comparisons.
+
+First every feature value becomes a *symbol*: the interval between two thresholds it lies in, its category, or one of
+the special cases (NaN, zero where zero is missing, unknown category). Symbols carry everything any node asks, so what
+follows has no special cases. Then one of two ways to the leaves:
+- `Masks` (trees of at most 64 leaves; QuickScorer, Lucchese et al. 2015): each symbol rules out a set of leaves of
+  each tree; the sets are and-ed over the features, and the lowest leaf that is left is the answer.
+- `Walk`: level by level, children side by side, a node packed into one integer.
+Values are added tree by tree in the model's own order (cumulative sum), which gives the library's own bits.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from workbench.migrate.lift.ops import Op
+
+TINY = 1.0000000180025095e-35
+"""float32(1e-35), what LightGBM takes for zero."""
+
+
+class Symbols(Op):
+    """Features [n, F] → symbols int64 [C, n], one row per column of the ensemble (a feature read in one way).
+
+    of [C]: the column's feature. edges [C, e]: sorted thresholds padded with +inf. last [C]: number of thresholds,
+    or of categories. absent [C]: symbol of NaN. zero [C]: symbol of a missing zero, -1 where zero is a number.
+    coded [C]: the value is a category code, and `last` the symbol of one out of range.
+    """
+
+    name = "tree-symbols"
+    of: Tensor
+    edges: Tensor
+    last: Tensor
+    absent: Tensor
+    zero: Tensor
+    coded: Tensor
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        if self.config["float32"]:
+            x = x.float().double()
+        x = x.t().index_select(0, self.of).contiguous()
+        symbol = torch.searchsorted(self.edges, x, right=bool(self.config["right"]))
+        symbol = torch.minimum(symbol, self.last)
+        if self.config["coded"]:
+            inside = (x >= 0) & (x < self.last)
+            code = torch.where(inside, x, 0.0).long()
+            symbol = torch.where(self.coded, torch.where(inside, code, self.last), symbol)
+        if self.config["zero"]:
+            symbol = torch.where((self.zero >= 0) & (x.abs() <= TINY), self.zero, symbol)
+        return torch.where(x.isnan(), self.absent, symbol) if self.config["absent"] else symbol
+
+
+class Masks(Op):
+    """Symbols [C, n] → leaf positions [n, T] (row numbers of `Leaves.value`).
+
+    tables: uint64 bits as int64 [sum of symbols, T], one block of rows per column, starting at `starts`; bit j: leaf
+    j of the tree is still possible. first [T]: position of each tree's first leaf.
+    """
+
+    name = "tree-masks"
+    first: Tensor
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        possible = self.table_0.index_select(0, x[0])
+        for column in range(1, len(self.arrays) - 1):
+            possible = possible & getattr(self, f"table_{column}").index_select(0, x[column])
+        lowest = (possible & -possible).double().view(torch.int64)
+        # The exponent of a power of two is its bit number; the mask drops the sign that bit 63 brings.
+        return ((lowest >> 52) & 0x7FF) + self.first
+
+
+class Walk(Op):
+    """Symbols [C, n] → leaf positions [n, T], level by level.
+
+    Each of the R tests of the ensemble reads a row of ordered numbers: `order_c` [symbols, r] turns column c's symbols
+    into them. node [N]: test, limit and left child in one integer; the right child is the next node; the row goes
+    right where its number is above the limit. A leaf is its own left child.
+    """
+
+    name = "tree-walk"
+    node: Tensor
+    root: Tensor
+    leaf: Tensor
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        columns = range(len(self.arrays) - 3)
+        tests = [getattr(self, f"order_{c}").index_select(0, x[c]).t() for c in columns]
+        ordered = torch.cat(tests, dim=0)
+        at = self.root[:, None].expand(-1, x.shape[1])
+        test_bits, limit_bits = int(self.config["test_bits"]), int(self.config["limit_bits"])  # type: ignore[arg-type]
+        for _ in range(int(self.config["depth"])):  # type: ignore[arg-type]
+            packed = self.node.index_select(0, at.reshape(-1)).view(at.shape)
+            test = (packed >> limit_bits) & ((1 << test_bits) - 1)
+            right = ordered.gather(0, test) > (packed & ((1 << limit_bits) - 1))
+            at = (packed >> (limit_bits + test_bits)) + right
+        return self.leaf.index_select(0, at.reshape(-1)).view(at.shape).t()
+
+
+class Leaves(Op):
+    """Leaf positions [n, T] → raw sums [n, K], added in tree order.
+
+    value [P, L]: leaf values with weights and base in. L = 1: trees lie output by output, T/K each (padded by an
+    empty tree). divide: trees per output of a forest, else 1.
+    """
+
+    name = "tree-leaves"
+    value: Tensor
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        n, outputs = x.shape[0], int(self.config["outputs"])  # type: ignore[arg-type]
+        found = self.value.index_select(0, x.reshape(-1))
+        shape = (n, outputs, -1) if self.value.shape[1] == 1 else (n, x.shape[1], outputs)
+        if self.value.shape[1] == 1:
+            total = found.view(n, outputs, x.shape[1] // outputs).cumsum(2)[:, :, -1]
+        else:
+            total = found.view(shape).cumsum(1)[:, -1, :]
+        divide = float(self.config["divide"])  # type: ignore[arg-type]
+        return total if divide == 1 else total / divide

@@ -1,0 +1,145 @@
+"""Tree ensembles: scikit-learn's, XGBoost's and LightGBM's, all from the tree IR."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from workbench.migrate.lift.answer import Label, answer_op
+from workbench.migrate.lift.columns import (
+    CannotLift,
+    Column,
+    Columns,
+    Context,
+    chain,
+    convert,
+    fresh,
+    numbers,
+    predictor,
+    take,
+)
+from workbench.migrate.lift.encode import encoded, entry
+from workbench.migrate.lift.ensemble import ensemble
+from workbench.migrate.lift.ops import Beside, Op
+from workbench.models.protocol import Piece
+from workbench.models.trees import Trees
+
+SKLEARN_TREES = tuple(
+    f"sklearn.{name}{task}"
+    for name in ("tree.DecisionTree", "tree.ExtraTree", "ensemble.RandomForest", "ensemble.ExtraTrees")
+    for task in ("Classifier", "Regressor")
+)
+
+
+def _trees(piece: Piece) -> Trees:
+    if piece.trees is None:
+        raise CannotLift(piece.kind, str(piece.params.get("trees_refused") or "its trees could not be read"))
+    return piece.trees
+
+
+def _raw(piece: Piece, columns: Columns, context: Context) -> list[Op]:
+    """Ops from the columns, in the trees' order, to raw sums."""
+    trees = _trees(piece)
+    before, count = numbers(piece, columns)
+    if count != len(trees.features):
+        raise CannotLift(piece.kind, f"its trees ask for {len(trees.features)} columns, and {count} reach it")
+    if id(piece) not in context.built:
+        try:
+            context.built[id(piece)] = ensemble(trees)
+        except ValueError as error:
+            raise CannotLift(piece.kind, str(error)) from error
+    return [*before, context.built[id(piece)]]
+
+
+def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, **options: Any) -> Op:
+    trees = _trees(piece)
+    if context.task != "regression" and trees.link in ("identity", "exp") and options.get("raw", True):
+        raise CannotLift(piece.kind, f"its objective gives no probability (link {trees.link!r})", _OBJECTIVE)
+    return chain(
+        [
+            *ops,
+            answer_op(
+                piece,
+                context,
+                trees.n_outputs,
+                link=trees.link,
+                link_scale=trees.link_scale,
+                label=label,
+                **options,
+            ),
+        ]
+    )
+
+
+_OBJECTIVE = "Train it with a probability objective such as binary:logistic, or declare the task a regression"
+
+
+@predictor(*SKLEARN_TREES)
+def forest(piece: Piece, columns: Columns, context: Context) -> Op:
+    return _answered(piece, context, _raw(piece, columns, context), "argmax", raw=False)
+
+
+@predictor("sklearn.ensemble.GradientBoostingClassifier", "sklearn.ensemble.GradientBoostingRegressor")
+def gradient_boosting(piece: Piece, columns: Columns, context: Context) -> Op:
+    if any(name == "init_" for name, _ in piece.children):
+        raise CannotLift(piece.kind, "it starts from a model given as init", "Train it with init=None")
+    label: Label = "raw>=0" if _trees(piece).n_outputs == 1 else "argmax-raw"
+    return _answered(piece, context, _raw(piece, columns, context), label)
+
+
+@predictor("sklearn.ensemble.HistGradientBoostingClassifier", "sklearn.ensemble.HistGradientBoostingRegressor")
+def histogram_boosting(piece: Piece, columns: Columns, context: Context) -> Op:
+    before = dict(piece.children).get("_preprocessor")
+    ops: list[Op] = []
+    if before is not None:
+        op, columns = convert(before, columns, context)
+        ops.append(op)
+    label: Label = "raw>0" if _trees(piece).n_outputs == 1 else "argmax-raw"
+    return _answered(piece, context, [*ops, *_raw(piece, columns, context)], label)
+
+
+@predictor(
+    "xgboost.Booster",
+    "xgboost.XGBClassifier",
+    "xgboost.XGBRegressor",
+    "xgboost.XGBRFClassifier",
+    "xgboost.XGBRFRegressor",
+)
+def xgboost(piece: Piece, columns: Columns, context: Context) -> Op:
+    return _boosted(piece, columns, context, float32=True)
+
+
+@predictor("lightgbm.Booster", "lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor")
+def lightgbm(piece: Piece, columns: Columns, context: Context) -> Op:
+    return _boosted(piece, columns, context, float32=False)
+
+
+def _boosted(piece: Piece, columns: Columns, context: Context, float32: bool) -> Op:
+    categories = piece.params.get("categories") or {}
+    ops: list[Op] = []
+    if isinstance(categories, dict) and categories:
+        op, columns = _coded(piece, columns, context, categories)
+        ops.append(op)
+    ops += _raw(piece, columns, context)
+    return _answered(piece, context, ops, "argmax", float32=float32)
+
+
+def _coded(piece: Piece, columns: Columns, context: Context, categories: dict[str, Any]) -> tuple[Op, Columns]:
+    """Values of coded features as their places in the stored list; anything else is missing."""
+    parts: list[Op] = []
+    features = _trees(piece).features
+    for coded, places in groupby(range(len(columns)), key=lambda place: features[place] in categories):
+        if coded:
+            parts += [_code(piece, columns.items[place], categories[features[place]], context) for place in places]
+        else:
+            before, count = numbers(piece, columns.pick(list(places)))
+            parts.append(chain(before) if before else take(range(count)))
+    return Beside({}, {}, parts), fresh(len(columns))
+
+
+def _code(piece: Piece, column: Column, listed: list[Any], context: Context) -> Op:
+    values = [entry(value) for value in listed]
+    rows = np.arange(len(values), dtype=np.float64)[:, None]
+    return encoded(piece, column, values, rows, np.array([np.nan]), context)

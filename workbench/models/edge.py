@@ -1,0 +1,160 @@
+"""The edge between raw columns and tensors: what of a table a torch model reads, as plain data, and the reading itself.
+
+A number column becomes float64 with NaN where a value is missing: numbers of any width as they are, bools as 0 and 1,
+text that spells a number as that number; dates are refused. float64 all the way: unix seconds and cents stay exact.
+A category column becomes its place in the stored vocabulary, or one of three codes below it that are kept apart:
+UNKNOWN (a value that is not in it), NONE (None in an object column, which scikit-learn tells from NaN), MISSING.
+Values equal as in Python are one value (1, 1.0 and True; never "1").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.models.protocol import Label, ModelError, Plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING, NONE, UNKNOWN = -1, -2, -3
+FIRST = 3
+"""Row of a lookup table for code 0: rows 0, 1 and 2 are UNKNOWN, NONE and MISSING."""
+
+
+@dataclass(frozen=True)
+class EdgeColumn:
+    """One raw column. values: a category's vocabulary, in code order.
+
+    refuses: what the legacy model stops at: "unknown" (a value outside `values`), "missing", "none".
+    """
+
+    name: str
+    read: Literal["number", "category"]
+    values: tuple[Label | None, ...] = ()
+    refuses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EdgeSpec:
+    """The columns a model reads, numbers in the order of the first tensor, categories of the second."""
+
+    columns: tuple[EdgeColumn, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def encode(self, frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
+        """{"numbers": float64 [n, a], "codes": int64 [n, b]} for n rows, n = 0 included.
+
+        Raises ModelError naming the columns that are not there, and values that cannot be read.
+        """
+        absent = [name for name in self.names if name not in frame.columns]
+        if absent:
+            raise ModelError(
+                f"the table lacks {len(absent)} of the model's {len(self.columns)} columns: {', '.join(absent[:8])}; "
+                f"it has {', '.join(map(str, frame.columns[:12]))}. Rename or add them"
+            )
+        read = [(column, frame[column.name]) for column in self.columns]
+        numbers = [_numbers(column, series) for column, series in read if column.read == "number"]
+        codes = [_codes(column, series) for column, series in read if column.read == "category"]
+        return {"numbers": _beside(numbers, len(frame), np.float64), "codes": _beside(codes, len(frame), np.int64)}
+
+    def to_plain(self) -> dict[str, Plain]:
+        columns: list[Plain] = [
+            {"name": c.name, "read": c.read, "values": list(c.values), "refuses": list(c.refuses)} for c in self.columns
+        ]
+        return {"columns": columns}
+
+    @classmethod
+    def from_plain(cls, spec: Mapping[str, Any]) -> EdgeSpec:
+        return cls(
+            tuple(EdgeColumn(c["name"], c["read"], tuple(c["values"]), tuple(c["refuses"])) for c in spec["columns"])
+        )
+
+
+def _beside(columns: list[NDArray[Any]], rows: int, kind: type) -> NDArray[Any]:
+    out = np.empty((rows, len(columns)), dtype=kind)
+    for number, column in enumerate(columns):
+        out[:, number] = column
+    return out
+
+
+def _numbers(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.float64]:
+    out = as_float64(column.name, series)
+    if column.values or column.refuses:
+        _refuse_numbers(column, out)
+    return out
+
+
+def as_float64(name: str, series: pd.Series[Any]) -> NDArray[np.float64]:
+    """The column as float64 [n], NaN where missing. Raises ModelError for dates and for text that spells no number."""
+    import pandas as pd
+
+    kind = series.dtype
+    if isinstance(kind, np.dtype) and kind.kind in "fiub":
+        return series.to_numpy().astype(np.float64)
+    if isinstance(kind, pd.CategoricalDtype):
+        series = series.astype(kind.categories.dtype if len(kind.categories) else object)
+        return as_float64(name, series) if not isinstance(series.dtype, pd.CategoricalDtype) else series.to_numpy()
+    if getattr(kind, "kind", "O") in "mM":
+        raise ModelError(f"column {name!r} holds dates, the model reads numbers: convert it as in training")
+    try:
+        return pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"column {name!r} must hold numbers: {error}. Correct the value or the column") from error
+
+
+def _refuse_numbers(column: EdgeColumn, values: NDArray[np.float64]) -> None:
+    absent = np.isnan(values)
+    if "missing" in column.refuses and absent.any():
+        raise _refused(column, "nothing", int(np.argmax(absent)))
+    if "unknown" in column.refuses:
+        strange = ~absent & ~np.isin(values, np.array([v for v in column.values if v is not None], dtype=np.float64))
+        if strange.any():
+            raise _refused(column, repr(float(values[strange][0])), int(np.argmax(strange)))
+
+
+def _codes(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
+    import pandas as pd
+
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        own = _places(column, pd.Series(series.cat.categories))
+        codes = np.append(own, MISSING)[series.cat.codes.to_numpy()]
+    else:
+        codes = _places(column, series)
+    for word, code in (("unknown", UNKNOWN), ("missing", MISSING), ("none", NONE)):
+        if word in column.refuses and (codes == code).any():
+            row = int(np.argmax(codes == code))
+            raise _refused(column, repr(series.iloc[row]) if code != MISSING else "nothing", row)
+    return codes
+
+
+def _places(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
+    import pandas as pd
+
+    absent = series.isna().to_numpy(dtype=bool)
+    known = [value for value in column.values if value is not None]
+    # As objects, so that the text "1" and the number 1 never meet; once per distinct value, for speed.
+    seen, distinct = pd.factorize(series, use_na_sentinel=True)
+    index = {value: code for code, value in enumerate(column.values) if value is not None}
+    place = np.array([index.get(value, UNKNOWN) for value in distinct.tolist()] if known else [], dtype=np.int64)
+    place = place if len(place) == len(distinct) else np.full(len(distinct), UNKNOWN, dtype=np.int64)
+    codes = np.append(place, MISSING)[seen]
+    if absent.any() and series.dtype == object:
+        none = np.array([value is None for value in series.to_numpy()], dtype=bool)
+        codes[none] = column.values.index(None) if None in column.values else NONE
+    return codes
+
+
+def _refused(column: EdgeColumn, seen: str, row: int) -> ModelError:
+    known = ", ".join(repr(value) for value in column.values[:8]) + (", …" if len(column.values) > 8 else "")
+    return ModelError(
+        f"column {column.name!r} holds {seen} at row {row}, which the model never saw in training and refuses "
+        f"(it knows {known}): correct the value, or leave the row out"
+    )

@@ -1,0 +1,260 @@
+"""Torch models saved by torch.export (`.pt2`): opened with nothing but torch and what the file says of itself.
+
+A file of ours carries `workbench.json`: task, classes, inputs, the edge (how raw columns become tensors), the names of
+the outputs and how many rows to give at once. A foreign file needs the options `inputs`, `task` and `classes`; then
+all its inputs are numbers, given as one float32 or float64 tensor [n, columns].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.models.edge import EdgeColumn, EdgeSpec
+from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+FORMAT = 1
+"""Version of what `workbench.json` says. A newer one is refused."""
+
+CARD = "workbench.json"
+ROWS = 16_384
+"""Rows given to a model at once, at most: it bounds the memory."""
+
+Call = Callable[[Any, Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a torch file says of itself. rows: how many rows it is given at once."""
+
+    task: Kind
+    classes: tuple[Label, ...]
+    inputs: tuple[Input, ...]
+    edge: EdgeSpec
+    rows: int = ROWS
+    source: str = ""
+    """What it was lifted from: kind and version."""
+
+    def to_plain(self) -> dict[str, Plain]:
+        inputs: list[Plain] = [
+            {"name": i.name, "kind": i.kind, "categories": cast("Plain", list(i.categories))} for i in self.inputs
+        ]
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "classes": cast("Plain", list(self.classes)),
+            "inputs": inputs,
+            "edge": self.edge.to_plain(),
+            "rows": self.rows,
+            "source": self.source,
+        }
+
+    @classmethod
+    def from_plain(cls, said: Mapping[str, Any]) -> Card:
+        """Raises ModelError for a newer format, or one that lacks a part."""
+        if int(said.get("format", 0)) != FORMAT:
+            raise ModelError(
+                f"the file's {CARD} has format {said.get('format')}, this version reads {FORMAT}: update the workbench"
+            )
+        try:
+            inputs = tuple(Input(i["name"], i["kind"], tuple(i["categories"])) for i in said["inputs"])
+            edge = EdgeSpec.from_plain(said["edge"])
+            return cls(said["task"], tuple(said["classes"]), inputs, edge, int(said["rows"]), str(said["source"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(f"the file's {CARD} lacks or garbles {error}: make the file anew") from error
+
+
+def answers(call: Call, card: Card, frame: pd.DataFrame) -> Outputs:
+    """A module's answers to raw rows, block by block; 0 rows give empty answers of the right shapes.
+
+    call: numbers [n, a], codes [n, b] → named outputs ("scores" or "values", "label", "raw").
+    Raises ModelError for rows the edge cannot read.
+    """
+    import torch
+
+    read = card.edge.encode(frame)
+    found: list[Mapping[str, NDArray[Any]]] = []
+    with torch.inference_mode():
+        for numbers, codes, rows in _blocks(read["numbers"], read["codes"], card.rows):
+            named = call(torch.from_numpy(numbers), torch.from_numpy(codes))
+            found.append({name: tensor.detach().cpu().numpy()[:rows] for name, tensor in named.items()})
+    return _outputs(card, {name: np.concatenate([block[name] for block in found]) for name in found[0]})
+
+
+def _blocks(
+    numbers: NDArray[np.float64], codes: NDArray[np.int64], rows: int
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64], int]]:
+    """Blocks of at least two rows, the last one filled up by repeating: exported graphs may fix the sizes 0 and 1."""
+    for start in range(0, max(1, len(numbers)), rows):
+        block, code = numbers[start : start + rows], codes[start : start + rows]
+        count = len(block)
+        if count < 2:
+            block = (
+                np.concatenate([block, np.zeros((2, numbers.shape[1]))])[:2] if not count else np.repeat(block, 2, 0)
+            )
+            code = np.full((2, codes.shape[1]), -1, dtype=np.int64) if not count else np.repeat(code, 2, 0)
+        yield block, code, count
+
+
+def _outputs(card: Card, found: Mapping[str, NDArray[Any]]) -> Outputs:
+    label = found.get("label")
+    if card.task != "regression" and label is None and "scores" in found:
+        label = found["scores"].argmax(axis=1)
+    return Outputs(
+        classes=card.classes,
+        scores=_float64(found.get("scores")),
+        values=_float64(found.get("values")),
+        labels=None if label is None or not card.classes else labels(card.classes)[label],
+        raw=_float64(found.get("raw")),
+    )
+
+
+def labels(classes: Sequence[Label]) -> NDArray[np.generic]:
+    """Classes as an array of their own type; mixed ones as objects, so that 1 stays a number beside "a"."""
+    one_type = len({type(value) for value in classes}) == 1 and not isinstance(classes[0], str)
+    return np.array(list(classes)) if one_type else np.array(list(classes), dtype=object)
+
+
+def _float64(array: NDArray[Any] | None) -> NDArray[np.float64] | None:
+    return None if array is None else np.asarray(array, dtype=np.float64)
+
+
+class TorchModel:
+    """A torch.export program behind the model door. It runs no code but torch's operators, so it stays in process."""
+
+    format = "torch"
+
+    def __init__(self, path: Path, card: Card, program: torch.export.ExportedProgram, foreign: bool) -> None:
+        self.path, self.card, self._program, self._foreign = path, card, program, foreign
+
+    @cached_property
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.path.read_bytes())
+        if self._foreign:
+            digest.update(json.dumps(self.card.to_plain(), sort_keys=True).encode())
+        return digest.hexdigest()
+
+    @property
+    def task(self) -> Kind:
+        return self.card.task
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        return self.card.inputs
+
+    @property
+    def classes(self) -> tuple[Label, ...]:
+        return self.card.classes
+
+    @cached_property
+    def module(self) -> torch.nn.Module:
+        return self._program.module()
+
+    def predict(self, frame: pd.DataFrame) -> Outputs:
+        """Raises ModelError naming columns that are missing or cannot be read."""
+        return answers(self._call, self.card, frame)
+
+    def _call(self, numbers: torch.Tensor, codes: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        if not self._foreign:
+            return cast("Mapping[str, Any]", self.module(numbers, codes))
+        import torch
+
+        wanted = _first_dtype(self._program) or torch.float32
+        try:
+            raw = self.module(numbers.to(wanted))
+        except Exception as error:
+            raise ModelError(
+                f"{self.path.name} did not take a tensor {tuple(numbers.shape)} of {wanted} ({error}): "
+                "check the option inputs, in the order of training"
+            ) from error
+        return _named(self.card, raw, self.path.name)
+
+    def describe(self) -> Piece:
+        """Kind "torch.export"; with the plain spec beside the file, its ops are the children."""
+        params: dict[str, Plain] = {"file": self.path.name, "source": self.card.source}
+        spec = self.path.with_suffix(".json")
+        if spec.is_file() and not self._foreign:
+            params["spec"] = cast("Plain", json.loads(spec.read_text("utf-8")))
+        return Piece("torch.export", _torch_version(), params)
+
+    def close(self) -> None:
+        """Nothing runs beside this process."""
+
+
+def _torch_version() -> str:
+    import torch
+
+    return str(torch.__version__)
+
+
+def _first_dtype(program: torch.export.ExportedProgram) -> torch.dtype | None:
+    """Type of the first user input."""
+    name = next(iter(program.graph_signature.user_inputs), None)
+    node = next((n for n in program.graph.nodes if n.op == "placeholder" and n.name == name), None)
+    return None if node is None else node.meta["val"].dtype
+
+
+def _named(card: Card, raw: Any, name: str) -> Mapping[str, torch.Tensor]:
+    """A foreign model's tensor as outputs: [n] or [n, 1] is P(second class) or a value, [n, k] are scores."""
+    import torch
+
+    raw = next(iter(raw.values())) if isinstance(raw, Mapping) else raw[0] if isinstance(raw, tuple | list) else raw
+    flat = raw[:, 0] if raw.ndim == 2 and raw.shape[1] == 1 else raw
+    if card.task == "regression" and flat.ndim == 1:
+        return {"values": flat.double()}
+    if card.task != "regression" and flat.ndim == 1 and len(card.classes) == 2:
+        flat = torch.stack([1.0 - flat, flat], dim=1)
+    if card.task == "regression" or flat.ndim != 2 or flat.shape[1] != len(card.classes):
+        raise ModelError(f"{name} answers {tuple(raw.shape)}, which does not fit {card.task} with {card.classes}")
+    off = (flat.double().sum(1) - 1.0).abs()
+    if bool(((flat < 0) | (off[:, None] > 1e-3)).any()):
+        raise ModelError(f"{name} answers no probabilities (they do not add up to 1): end the model in a softmax")
+    return {"scores": flat.double()}
+
+
+def open_torch(path: str | Path, **options: Any) -> TorchModel:
+    """Open a `.pt2` file.
+
+    options, for a file that was not made here: inputs (column names in order), classes, task (left out: regression
+    without classes, else binary or multiclass by their number).
+    Raises ModelError if it cannot be read, or is foreign and the options are missing.
+    """
+    import torch
+
+    path = Path(path)
+    unknown = set(options) - {"inputs", "classes", "task"}
+    if unknown:
+        raise ModelError(f"a torch file takes the options inputs, classes, task; {sorted(unknown)} is none of them")
+    extra = {CARD: ""}
+    try:
+        program = torch.export.load(path, extra_files=extra)
+    except Exception as error:
+        raise ModelError(f"{path} is no torch.export file that torch {_torch_version()} reads: {error}") from error
+    if extra[CARD]:
+        return TorchModel(path, Card.from_plain(json.loads(extra[CARD])), program, foreign=False)
+    return TorchModel(path, _declared(path, options), program, foreign=True)
+
+
+def _declared(path: Path, options: Mapping[str, Any]) -> Card:
+    if not options.get("inputs"):
+        raise ModelError(
+            f"{path} was made by another program and does not say which columns it reads: give the option "
+            "inputs (column names in order), and for a classifier classes"
+        )
+    classes = tuple(options.get("classes") or ())
+    guess = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+    inputs = tuple(Input(str(name), "number") for name in options["inputs"])
+    edge = EdgeSpec(tuple(EdgeColumn(i.name, "number") for i in inputs))
+    return Card(cast("Kind", options.get("task") or guess), classes, inputs, edge, source="another program")
