@@ -12,20 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import ModelError
+from workbench.models.protocol import ModelError, Refused
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
 
 Floats = NDArray[np.float64]
 
 
 def trees_of(estimator: Any) -> tuple[Trees | None, str]:
-    """The estimator's trees in the IR, or None and, where it has trees the IR cannot hold, the reason."""
+    """The estimator's trees in the IR, or None and, where it has trees the IR cannot hold, the reason.
+
+    Raises Refused naming the node where a tree is damaged.
+    """
     reader = _reader(estimator)
     if reader is None:
         return None, ""
     try:
         trees = reader(estimator)
         trees.validate()
+    except Refused:
+        raise
     except ModelError as error:
         return None, str(error)
     return trees, ""
@@ -183,12 +188,16 @@ def _histogram_nodes(tree: Any) -> Nodes:
 
 
 def _xgboost(estimator: Any) -> Trees:
+    """The rounds the wrapper predicts with: up to the best one where training stopped early."""
     from workbench.models.xgboost_file import read_xgboost
 
-    return read_xgboost(bytes(estimator.get_booster().save_raw("ubj"))).trees
+    booster, best = estimator.get_booster(), getattr(estimator, "early_stopping_rounds", None)
+    if best is not None and hasattr(estimator, "best_iteration"):
+        booster = booster[: estimator.best_iteration + 1]
+    return read_xgboost(bytes(booster.save_raw("ubj"))).trees
 
 
 def _lightgbm(estimator: Any) -> Trees:
     from workbench.models.lightgbm_file import read_lightgbm
 
-    return read_lightgbm(estimator.booster_.model_to_string(num_iteration=-1).encode()).trees
+    return read_lightgbm(estimator.booster_.model_to_string().encode()).trees

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import ModelError
+from workbench.models.protocol import Refused
 from workbench.models.trees import Trees
 
 FIX = "The file is damaged or was made to break its reader: get it again from its source, or export the model anew."
 
 
 def check(trees: Trees) -> None:
-    """Raises ModelError naming the first node that is wrong (see `Trees.validate`)."""
+    """Raises Refused naming the first node that is wrong (see `Trees.validate`)."""
     count = len(trees.feature)
     _shapes(trees, count)
     inner = trees.feature != -1
@@ -31,17 +31,17 @@ def _shapes(trees: Trees, count: int) -> None:
     names = ("threshold", "left", "right", "default_left", "missing", "category", "unknown_left", "value", "cover")
     for name in names:
         if len(getattr(trees, name)) != count:
-            raise ModelError(f"the trees have {count} nodes but {len(getattr(trees, name))} of {name!r}. {FIX}")
+            raise Refused(f"the trees have {count} nodes but {len(getattr(trees, name))} of {name!r}. {FIX}")
     if not len(trees.roots) == len(trees.tree_output) == len(trees.weight):
-        raise ModelError(f"{len(trees.roots)} trees, but {len(trees.tree_output)} outputs and weights for them. {FIX}")
+        raise Refused(f"{len(trees.roots)} trees, but {len(trees.tree_output)} outputs and weights for them. {FIX}")
     if len(trees.roots) and (trees.roots.min() < 0 or trees.roots.max() >= count):
-        raise ModelError(f"a tree starts outside the {count} nodes. {FIX}")
+        raise Refused(f"a tree starts outside the {count} nodes. {FIX}")
     if not (np.isfinite(trees.base).all() and np.isfinite(trees.weight).all()):
-        raise ModelError(f"the base score or a tree's weight is not a finite number. {FIX}")
+        raise Refused(f"the base score or a tree's weight is not a finite number. {FIX}")
     wide = trees.value.shape[1] if trees.value.ndim == 2 else 0
     out_of_range = (trees.tree_output < -1) | (trees.tree_output >= trees.n_outputs)
     if out_of_range.any() or (count and wide != (trees.n_outputs if (trees.tree_output == -1).any() else 1)):
-        raise ModelError(f"a tree adds to an output that is not among the {trees.n_outputs}. {FIX}")
+        raise Refused(f"a tree adds to an output that is not among the {trees.n_outputs}. {FIX}")
 
 
 def _refuse(trees: Trees, wrong: NDArray[np.bool_], what: str, seen: NDArray[np.generic]) -> None:
@@ -50,7 +50,7 @@ def _refuse(trees: Trees, wrong: NDArray[np.bool_], what: str, seen: NDArray[np.
     node = int(np.argmax(wrong))
     tree = int(np.searchsorted(trees.roots, node, side="right")) - 1
     local = node - int(trees.roots[tree]) if tree >= 0 else node
-    raise ModelError(
+    raise Refused(
         f"tree {tree}, node {local}: {what} is {seen[node]}, which cannot be "
         f"({len(trees.features)} features, {len(trees.feature)} nodes, {len(trees.bits)} category sets). {FIX}"
     )
@@ -69,4 +69,4 @@ def _reached_once(trees: Trees, inner: NDArray[np.bool_], count: int) -> None:
         below = level[inner[level]]
         level = np.concatenate([trees.left[below], trees.right[below]]).astype(np.int64)
     if seen != count:
-        raise ModelError(f"{count - seen} nodes cannot be reached from any tree's root: they form a ring. {FIX}")
+        raise Refused(f"{count - seen} nodes cannot be reached from any tree's root: they form a ring. {FIX}")

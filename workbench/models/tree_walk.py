@@ -83,7 +83,7 @@ def _sums(trees: Trees, leaf: NDArray[np.int64]) -> Floats:
     if trees.aggregation == "sum":
         return sums
     counts = np.array([np.isin(trees.tree_output, (-1, k)).sum() for k in range(trees.n_outputs)])
-    return out + sums / np.maximum(counts, 1)
+    return np.asarray(out + sums / np.maximum(counts, 1))
 
 
 def through_link(trees: Trees, sums: Floats) -> Floats:
@@ -95,7 +95,7 @@ def through_link(trees: Trees, sums: Floats) -> Floats:
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))
     if trees.link == "exp":
         with np.errstate(over="ignore"):
-            return np.exp(sums, dtype=np.float64)
+            return np.asarray(np.exp(sums))
     if trees.link == "one-minus-exp":
         return np.asarray(-np.expm1(-np.exp(sums)))
     # expit, and not 1 / (1 + exp(-x)): scikit-learn's own, so that its models are met to the bit.

@@ -74,7 +74,7 @@ class Trees:
     def validate(self) -> None:
         """Hold every index and number against the arrays before anything follows them.
 
-        Raises ModelError naming the node: a child or feature out of range, a node reached twice or never (so no
+        Raises Refused (a ModelError) naming the node: a child or feature out of range, a node reached twice or never (so no
         cycles), a threshold that is NaN, a leaf value that is not finite, a bitset out of range.
         """
         from workbench.models.tree_checks import check

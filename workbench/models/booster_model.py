@@ -1,0 +1,193 @@
+"""XGBoost and LightGBM files as models. The library answers where it is installed, so that the legacy side owes nothing
+to this workbench's own reading; the tree IR answers where it is not, or with the option `reader: workbench`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.models.base import OpenModel, from_scores
+from workbench.models.booster import Booster
+from workbench.models.inputs import coded
+from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece
+
+Floats = NDArray[np.float64]
+
+
+class BoosterModel(OpenModel):
+    """booster: as read by this workbench (inputs, classes, trees). live: the library's own object, or None."""
+
+    def __init__(self, booster: Booster, live: Any, fingerprint: str, classes: tuple[Label, ...] | None) -> None:
+        version = getattr(import_module(booster.library), "__version__", "") if live is not None else ""
+        task, found = _classified(booster, classes)
+        super().__init__(
+            fingerprint=fingerprint,
+            task=task,
+            inputs=booster.inputs,
+            classes=found,
+            answered_by=f"{booster.library} {version}" if live is not None else "workbench's trees",
+            versions={booster.library: booster.version} if booster.version else {},
+        )
+        self.format, self.booster, self.live = booster.library, booster, live
+
+    def answer(self, rows: pd.DataFrame) -> Outputs:
+        if self.live is not None:
+            return self.shaped(np.asarray(self.library_answers(rows), dtype=np.float64), None)
+        raw = self.booster.trees.raw(self.matrix(rows))
+        from workbench.models.tree_walk import through_link
+
+        return self.shaped(through_link(self.booster.trees, raw), raw)
+
+    def library_answers(self, rows: pd.DataFrame) -> Any:
+        raise NotImplementedError
+
+    def matrix(self, rows: pd.DataFrame) -> Floats:
+        """[n, F] with category codes, NaN for what is missing or unknown."""
+        if not self.booster.categories:
+            return np.asarray(rows.to_numpy(dtype=np.float64))
+        parts = [
+            coded(rows[name], values) if (values := self.booster.categories.get(name)) else rows[name].to_numpy(float)
+            for name in rows.columns
+        ]
+        return np.column_stack(parts)
+
+    def typed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with pandas categories, for the library to code by itself."""
+        from workbench.models.inputs import as_values
+
+        return rows.assign(
+            **{
+                name: pd.Categorical(as_values(rows[name], values), categories=list(values))
+                for name, values in self.booster.categories.items()
+            }
+        )
+
+    def shaped(self, answers: Floats, raw: Floats | None) -> Outputs:
+        raw = raw[:, 0] if raw is not None and raw.shape[1] == 1 else raw
+        if self.task == "regression":
+            return Outputs(values=answers.reshape(len(answers), -1)[:, 0], raw=raw)
+        if self.booster.objective == "binary:logitraw":
+            margin = answers.reshape(-1)
+            from scipy.special import expit
+
+            return from_scores(self.classes, expit(margin), margin)
+        return from_scores(self.classes, answers, raw)
+
+    def describe(self) -> Piece:
+        return self.booster.piece()
+
+
+def _classified(booster: Booster, classes: tuple[Label, ...] | None) -> tuple[Kind, tuple[Label, ...]]:
+    """Task and classes; the caller's names for the classes, where there are as many."""
+    if classes is None or booster.task == "regression":
+        return booster.task, booster.classes
+    if len(classes) != len(booster.classes):
+        raise ModelError(f"the option classes names {len(classes)} classes, and the model has {len(booster.classes)}")
+    return booster.task, classes
+
+
+class XGBoostModel(BoosterModel):
+    def library_answers(self, rows: pd.DataFrame) -> Any:
+        if self.booster.objective == "multi:softmax":
+            from workbench.models.tree_walk import through_link
+
+            return through_link(self.booster.trees, np.asarray(self._predict(rows, True), dtype=np.float64))
+        return self._predict(rows, False)
+
+    def _predict(self, rows: pd.DataFrame, margin: bool) -> Any:
+        import xgboost
+
+        trees = self.booster.trees
+        if not trees.categorical:
+            X = rows.to_numpy(dtype=np.float32)
+            kind = "margin" if margin else "value"
+            return self.live.inplace_predict(X, predict_type=kind, validate_features=False, missing=np.nan)
+        if self.booster.categories:
+            data = xgboost.DMatrix(self.typed(rows), enable_categorical=True, nthread=self.threads)
+        else:
+            types = ["c" if number in trees.categorical else "float" for number in range(len(trees.features))]
+            names = list(trees.features) if self.live.feature_names else None
+            X = rows.to_numpy(dtype=np.float32)
+            data = xgboost.DMatrix(
+                X, feature_names=names, feature_types=types, enable_categorical=True, nthread=self.threads
+            )
+        return self.live.predict(data, output_margin=margin)
+
+    threads = 1
+
+
+class LightGBMModel(BoosterModel):
+    threads = 1
+
+    def library_answers(self, rows: pd.DataFrame) -> Any:
+        X = self.typed(rows) if self.booster.categories else rows.to_numpy(dtype=np.float64)
+        return self.live.predict(X, num_threads=self.threads)
+
+
+def open_xgboost(
+    data: bytes,
+    fingerprint: str,
+    *,
+    threads: int = 1,
+    classes: tuple[Label, ...] | None = None,
+    features: tuple[str, ...] | None = None,
+    reader: str = "library",
+) -> XGBoostModel:
+    """A JSON or UBJ model file's bytes as a model."""
+    from workbench.models.xgboost_file import read_xgboost
+
+    booster = _named(read_xgboost(data), features)
+    live = None
+    if reader == "library" and (xgboost := _library("xgboost")) is not None:
+        live = xgboost.Booster(params={"nthread": threads})
+        live.load_model(bytearray(data))
+        live.set_param({"nthread": threads})
+    model = XGBoostModel(booster, live, fingerprint, classes)
+    model.threads = threads
+    return model
+
+
+def open_lightgbm(
+    data: bytes,
+    fingerprint: str,
+    *,
+    threads: int = 1,
+    classes: tuple[Label, ...] | None = None,
+    features: tuple[str, ...] | None = None,
+    categorical: tuple[str, ...] | None = None,
+    reader: str = "library",
+) -> LightGBMModel:
+    """A text model file's bytes as a model."""
+    from workbench.models.lightgbm_file import read_lightgbm
+
+    booster = _named(read_lightgbm(data, categorical), features)
+    live = None
+    if reader == "library" and (lightgbm := _library("lightgbm")) is not None:
+        live = lightgbm.Booster(model_str=data.decode(), params={"verbosity": -1})
+    model = LightGBMModel(booster, live, fingerprint, classes)
+    model.threads = threads
+    return model
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+def _named(booster: Booster, features: tuple[str, ...] | None) -> Booster:
+    """The booster with the caller's names for its features, in its order."""
+    from dataclasses import replace
+
+    if features is None:
+        return booster
+    old = booster.trees.features
+    if len(features) != len(old):
+        raise ModelError(f"the option features names {len(features)} columns, and the model asks for {len(old)}")
+    categories = {new: booster.categories[name] for new, name in zip(features, old) if name in booster.categories}
+    return replace(booster, trees=replace(booster.trees, features=features), categories=categories)

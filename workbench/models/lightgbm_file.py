@@ -1,0 +1,217 @@
+"""LightGBM text models (v2 to v4) as a `Booster`, read without the library.
+
+Format: LightGBM's `src/io/tree.cpp` and `src/boosting/gbdt_model_text.cpp`. Everything is float64; numeric splits go
+left where `x <= threshold`; at a categorical split the listed categories go left, all others and NaN right.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.models.booster import Booster
+from workbench.models.protocol import Kind, Label, ModelError, Plain
+from workbench.models.trees import MISSING_NAN, Link, Nodes, assemble
+
+LINKS: dict[str, tuple[Kind, Link]] = {
+    "binary": ("binary", "sigmoid"),
+    "cross_entropy": ("regression", "sigmoid"),
+    "xentropy": ("regression", "sigmoid"),
+    "multiclass": ("multiclass", "softmax"),
+    "softmax": ("multiclass", "softmax"),
+    "multiclassova": ("multiclass", "sigmoid-ova"),
+    "multiclass_ova": ("multiclass", "sigmoid-ova"),
+    "regression": ("regression", "identity"),
+    "regression_l1": ("regression", "identity"),
+    "regression_l2": ("regression", "identity"),
+    "huber": ("regression", "identity"),
+    "fair": ("regression", "identity"),
+    "quantile": ("regression", "identity"),
+    "mape": ("regression", "identity"),
+    "poisson": ("regression", "exp"),
+    "gamma": ("regression", "exp"),
+    "tweedie": ("regression", "exp"),
+    "lambdarank": ("regression", "identity"),
+    "rank_xendcg": ("regression", "identity"),
+    "custom": ("regression", "identity"),
+}
+CATEGORICAL, DEFAULT_LEFT = 1, 2
+"""Bits of `decision_type`; bits 2 and 3 are the missing type."""
+
+
+def read_lightgbm(data: bytes, categorical: tuple[str, ...] | None = None) -> Booster:
+    """A text model's bytes as a Booster, its trees checked.
+
+    categorical: names of the columns that were pandas categories in training, where the file leaves it open.
+    Raises ModelError for a file that is cut short, linear trees, or an objective the tree IR cannot hold.
+    """
+    try:
+        text = data.decode()
+        head, blocks = _split(text)
+        return _booster(text, head, blocks, categorical)
+    except (KeyError, ValueError, IndexError) as error:
+        raise ModelError(
+            f"it looks like a LightGBM text model, but a part is missing or unreadable ({error!r}): "
+            "save it again with Booster.save_model('model.txt')"
+        ) from error
+
+
+def _split(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Header and trees, each as name=value pairs."""
+    body, end, _ = text.partition("\nend of trees")
+    if not end:
+        raise ModelError("it has no line 'end of trees': the file was cut short; copy or save it again")
+    head, *blocks = re.split(r"^Tree=\d+\s*$", body, flags=re.MULTILINE)
+    header = _pairs(head)
+    if len(blocks) != len(header.get("tree_sizes", "").split()):
+        raise ModelError(f"it announces {len(header.get('tree_sizes', '').split())} trees and has {len(blocks)}")
+    return header, [_pairs(block) for block in blocks]
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for line in text.splitlines():
+        name, _, value = line.partition("=")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _booster(
+    text: str, head: dict[str, str], blocks: list[dict[str, str]], categorical: tuple[str, ...] | None
+) -> Booster:
+    objective, *options = head.get("objective", "custom").split()
+    if objective not in LINKS or "sqrt" in options:
+        raise ModelError(f"its objective {head['objective']!r} is not one this workbench can answer for: {list(LINKS)}")
+    task, link = LINKS[objective]
+    outputs = int(head["num_tree_per_iteration"])
+    features = tuple(head["feature_names"].split())
+    infos = head["feature_infos"].split()
+    if len(features) != int(head["max_feature_idx"]) + 1 or len(infos) != len(features):
+        raise ModelError(f"it names {len(features)} features and describes {len(infos)}: the file is damaged")
+    scale = next((float(option.split(":")[1]) for option in options if option.startswith("sigmoid:")), 1.0)
+    codes = tuple(number for number, info in enumerate(infos) if _is_category(info))
+    trees = assemble(
+        [_nodes(block) for block in blocks],
+        features=features,
+        base=np.zeros(outputs),
+        tree_output=(np.arange(len(blocks)) % outputs).astype(np.int32),
+        aggregation="mean" if "average_output" in head else "sum",
+        link=link,
+        link_scale=scale,
+        categorical=codes,
+    )
+    trees.validate()
+    lists = _pandas_categorical(text)
+    params: dict[str, Plain] = {"format": head.get("version", ""), "n_trees": len(blocks)}
+    return Booster(
+        "lightgbm",
+        _version(text),
+        objective,
+        task,
+        _classes(task, outputs),
+        trees,
+        _coded(features, infos, lists, categorical),
+        params,
+    )
+
+
+def _classes(task: Kind, outputs: int) -> tuple[Label, ...]:
+    return () if task == "regression" else tuple(range(max(2, outputs)))
+
+
+def _version(text: str) -> str:
+    found = re.search(r"^\[lightgbm_version: ([^\]]+)\]$", text, flags=re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _is_category(info: str) -> bool:
+    return info != "none" and not info.startswith("[")
+
+
+def _pandas_categorical(text: str) -> list[list[Label]]:
+    found = re.search(r"^pandas_categorical:(.*)$", text, flags=re.MULTILINE)
+    lists: list[list[Label]] | None = json.loads(found[1]) if found and found[1].strip() else None
+    return lists or []
+
+
+def _coded(
+    features: tuple[str, ...], infos: list[str], lists: list[list[Label]], named: tuple[str, ...] | None
+) -> dict[str, tuple[Label, ...]]:
+    """Which feature each list of `pandas_categorical` codes: the categorical features, in order."""
+    if not lists:
+        return {}
+    chosen = [name for name, info in zip(features, infos) if _is_category(info)]
+    if named is not None:
+        chosen = [name for name in features if name in named]
+    elif len(chosen) < len(lists):
+        # A category column with one value in training is 'none' in the file.
+        chosen = [name for name, info in zip(features, infos) if _is_category(info) or info == "none"]
+    if len(chosen) != len(lists):
+        raise ModelError(
+            f"it was trained with {len(lists)} category columns, and the file does not say which of {chosen} they are: "
+            "name them with the option categorical: [...]"
+        )
+    return {name: tuple(values) for name, values in zip(chosen, lists)}
+
+
+def _nodes(block: dict[str, str]) -> Nodes:
+    """One tree: LightGBM numbers splits 0.. and leaves -1, -2, ..; here leaves follow the splits."""
+    if block.get("is_linear", "0") == "1":
+        raise ModelError("its leaves are linear models (linear_tree=true), which are not read yet: retrain it without")
+    leaves = int(block["num_leaves"])
+    splits = leaves - 1
+
+    def inner(name: str, kind: Any = np.float64) -> NDArray[Any]:
+        return _array(block, name, splits, kind) if splits else np.zeros(0, kind)
+
+    decision = inner("decision_type", np.int64)
+    coded = (decision & CATEGORICAL) > 0
+    threshold = inner("threshold")
+    bits = _bits(block) if coded.any() else None
+    children = {side: inner(f"{side}_child", np.int64) for side in ("left", "right")}
+    child = {side: np.where(number < 0, splits + ~number, number) for side, number in children.items()}
+    # The missing type says nothing at a categorical split: NaN goes right.
+    missing = np.where(coded, MISSING_NAN, (decision >> 2) & 3)
+    return Nodes(
+        feature=_then(inner("split_feature", np.int64), np.full(leaves, -1)),
+        threshold=_then(np.where(coded, 0.0, threshold), np.zeros(leaves)),
+        left=_then(child["left"], np.full(leaves, -1)),
+        right=_then(child["right"], np.full(leaves, -1)),
+        default_left=_then((decision & DEFAULT_LEFT > 0) & ~coded, np.zeros(leaves, bool)),
+        value=_then(np.zeros(splits), _array(block, "leaf_value", leaves))[:, None],
+        cover=_then(_counts(block, "internal_count", splits), _counts(block, "leaf_count", leaves)),
+        missing=_then(missing, np.zeros(leaves)).astype(np.uint8),
+        category=_then(np.where(coded, threshold, -1), np.full(leaves, -1)).astype(np.int64),
+        bits=bits,
+    )
+
+
+def _then(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate([first, second])
+
+
+def _array(block: dict[str, str], name: str, count: int, kind: Any = np.float64) -> NDArray[Any]:
+    found = np.array(block[name].split(), dtype=kind)
+    if len(found) != count:
+        raise ModelError(f"a tree of {count} has {len(found)} values in {name!r}: the file is damaged")
+    return found
+
+
+def _counts(block: dict[str, str], name: str, count: int) -> NDArray[np.float64]:
+    return _array(block, name, count) if block.get(name) else np.zeros(count)
+
+
+def _bits(block: dict[str, str]) -> NDArray[np.uint32]:
+    bounds = np.array(block["cat_boundaries"].split(), dtype=np.int64)
+    words = np.array(block["cat_threshold"].split(), dtype=np.uint32)
+    if bounds[0] != 0 or (np.diff(bounds) < 0).any() or bounds[-1] != len(words):
+        raise ModelError("the lists of categories do not add up: the file is damaged")
+    rows = np.zeros((len(bounds) - 1, max(1, int(np.diff(bounds).max(initial=1)))), dtype=np.uint32)
+    for row, (start, end) in enumerate(pairwise(bounds)):
+        rows[row, : end - start] = words[start:end]
+    return rows
