@@ -14,13 +14,17 @@ A mover (`workbench/migrate/`) has the same shape, and MAKES: what it makes ("ca
 from __future__ import annotations
 
 import inspect
+import math
 import typing
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from workbench.evidence import Detail, Finding, Limit, Measure, Plain, Status, judge
+from workbench.evidence import Detail, Finding, Limit, Measure, Plain, Status, Table, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NEEDS = {
     "task": "task, target, positive class and threshold of migration.yaml",
@@ -100,6 +104,25 @@ class Kind(Plain):
     def absent(self, reason: str, subject: str = "", title: str = "") -> Finding:
         """Could not look, and why."""
         return self.found(title, subject, status=Status.ABSENT, reason=reason)
+
+
+def measured(estimate: Sequence[float], n: int, method: str = "", *, level: float = 0.95, unit: str = "") -> Measure:
+    """A (value, low, high) of `measure/` as a Measure; bounds that are NaN or not there are left out."""
+    value, low, high = (*estimate, math.nan, math.nan)[:3]
+    bounded = not (math.isnan(low) and math.isnan(high))
+    return Measure(value=value, low=low, high=high, level=level if bounded else None, n=n, unit=unit, method=method)
+
+
+def tabled(title: str, frame: pd.DataFrame, units: tuple[str, ...] = ()) -> Table:
+    """A frame of `measure/` as a Table; its index is left out, what is missing becomes None."""
+    columns = [frame.iloc[:, place].astype(object).tolist() for place in range(frame.shape[1])]
+    rows = tuple(tuple(_cell(value) for value in row) for row in zip(*columns))
+    return Table(title=title, columns=tuple(map(str, frame.columns)), rows=rows, units=units)
+
+
+def _cell(value: typing.Any) -> float | int | str | bool | None:
+    plain = value.item() if hasattr(value, "item") else value
+    return None if plain is None or plain != plain else plain
 
 
 class Audit(Protocol):
