@@ -112,7 +112,8 @@ def _code() -> str:
         if path.suffix in (".py", ".json") and path.relative_to(package).parts[0] not in (
             "ui",
             "render",
-            "runner.py",
+            "runner",
+            "store",
             "share",
         ):
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

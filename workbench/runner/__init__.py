@@ -2,7 +2,7 @@
 
 from workbench.runner.events import Event, Notify, Outcome, exit_code
 from workbench.runner.journey import REPORT, fresh, run
-from workbench.runner.plan import PlanError, Step, plan, read_notebook
+from workbench.runner.plan import PlanError, Step, plan, read_notebook, refuse_odd_names
 from workbench.runner.report import migration_page
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "migration_page",
     "plan",
     "read_notebook",
+    "refuse_odd_names",
     "run",
 ]

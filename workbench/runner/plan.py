@@ -40,8 +40,7 @@ class Step:
 
     @property
     def part(self) -> str:
-        """Folder of its results in a run: "51_bias"."""
-        return self.entry.stem if self.entry.number else f"99_{self.entry.name}"
+        return part_of(self.entry)
 
     @cached_property
     def source(self) -> str:
@@ -52,6 +51,11 @@ class Step:
     def alone(self) -> bool:
         """Whether nothing may run beside it: its module says so with ALONE, because it measures time."""
         return bool(self.entry.module) and bool(getattr(self.entry.load(), "ALONE", False))
+
+
+def part_of(entry: Entry) -> str:
+    """Folder of a notebook's results in a run: "51_bias"; an audit installed without a number comes last."""
+    return entry.stem if entry.number else f"99_{entry.name}"
 
 
 def plan(

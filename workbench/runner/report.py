@@ -32,7 +32,8 @@ def migration_page(
                 if entry.module and entry.chapter == number
             ),
         )
-        for number, title in catalog.CHAPTERS.items()
+        for number, title in (*catalog.CHAPTERS.items(), (0, "More"))
+        if number or any(entry.module and not entry.chapter for entry in catalog.discover())
     ]
     started = min((evidence.started for evidence in evidences), default=None)
     return render.report(migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing)

@@ -110,6 +110,7 @@ def execute(job: Job) -> str:
             str(target),
             parameters=job.parameters,
             kernel_name="python3",
+            language="python",
             progress_bar=False,
             cwd=job.cwd,
             kernel_manager_class=_manager(job),

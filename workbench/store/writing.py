@@ -78,7 +78,9 @@ class Writer:
         """Seals what lies in the workplace and moves it to its final name in one step."""
         place, final = self.folder / TMP / part, self.folder / part
         try:
-            files = {path.name: _synced(path) for path in sorted(place.iterdir()) if not path.name.startswith(".")}
+            for left in place.glob(".*"):
+                left.unlink()
+            files = {path.name: _synced(path) for path in sorted(place.iterdir())}
             seal = Seal(audit=audit, key=key, notebook=notebook, came_from=came_from, files=files)
             write(place / SEAL, seal.model_dump_json(indent=1))
             shutil.rmtree(final, ignore_errors=True)

@@ -14,6 +14,7 @@ from workbench import catalog, store
 from workbench.evidence import Evidence, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
 from workbench.runner.kernel import FORCE, PLACE
+from workbench.runner.plan import part_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,12 +134,12 @@ class Guide:
         return found.evidence if found else None
 
     def _compute_and_store(self, migration: Migration, key: str) -> Evidence:
-        entry = catalog.entry(self.name)
-        with store.open_run(migration.folder, f"notebook {entry.stem}") as writer:
+        part = part_of(catalog.entry(self.name))
+        with store.open_run(migration.folder, f"notebook {part}") as writer:
             evidence = self._compute(migration)
-            store.write(writer.workplace(entry.stem) / store.EVIDENCE, evidence.to_json())
+            store.write(writer.workplace(part) / store.EVIDENCE, evidence.to_json())
             broke = any(finding.status == "error" for finding in evidence.findings)
-            writer.publish(entry.stem, audit=self.name, key="" if broke else key)
+            writer.publish(part, audit=self.name, key="" if broke else key)
             writer.finish()
         return evidence
 

@@ -10,6 +10,8 @@ from workbench.evidence import ORDER, Evidence, Finding, Status, Verdict, ordere
 from workbench.migration import Migration
 
 UNASSESSED = "Not assessed: no notebook for this yet."
+MORE = "More"
+"""Audits that were installed without a chapter."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,12 @@ class Place:
             return self.problem
         if self.evidence is None:
             return "Not run yet."
-        return self.evidence.verdict.sentence + ("" if self.fresh else " Stale: something it depends on has changed.")
+        return self.evidence.verdict.sentence + (" Stale: something it depends on has changed." if self.stale else "")
+
+    @property
+    def stale(self) -> bool:
+        """Evidence that no longer holds. What broke is not fresh either, but says so itself."""
+        return self.evidence is not None and not self.fresh and self.status is not Status.ERROR
 
     @property
     def status(self) -> Status:
@@ -59,7 +66,7 @@ class Chapter:
             return UNASSESSED
         told = self.verdict.sentence if self.findings else "Not run yet."
         missing = [place.entry.stem for place in self.places if not place.evidence]
-        stale = [place.entry.stem for place in self.places if place.evidence and not place.fresh]
+        stale = [place.entry.stem for place in self.places if place.stale]
         notes = [f"Not run: {', '.join(missing)}."] if missing and self.findings else []
         notes += [f"Stale: {', '.join(stale)}."] if stale else []
         return " ".join([told, *notes])
@@ -96,9 +103,9 @@ class Standing:
     @property
     def next(self) -> str:
         """The one thing to do now."""
-        stale = [place.entry for place in self.places if not place.fresh]
-        if stale:
-            return f"Next: `workbench run {self.called}`; it runs {', '.join(entry.stem for entry in stale)}."
+        due = [place.entry.stem for place in self.places if not place.fresh]
+        if due:
+            return f"Next: `workbench run {self.called}`; it runs {', '.join(due)}."
         worst = self.blocking
         if worst:
             return f"Next: {worst[0].fix} (`workbench explain {worst[0].id}` says why it matters.)"
@@ -114,14 +121,14 @@ class Standing:
         from workbench.render.words import STATUS
 
         rows = [
-            f"| {chapter.number} {chapter.title} | {SIGNS[status]} {STATUS[status]} | {chapter.sentence} |"
+            f"| {chapter.number or ''} {chapter.title} | {SIGNS[status]} {STATUS[status]} | {chapter.sentence} |"
             for chapter in self.chapters
             for status in (chapter.status,)
         ]
         return "\n".join([f"**{self.sentence}**", "", "| chapter | status | verdict |", "|---|---|---|", *rows])
 
     def __repr__(self) -> str:
-        rows = [f"{chapter.number} {chapter.title:<9} {chapter.sentence}" for chapter in self.chapters]
+        rows = [f"{chapter.number or ' '} {chapter.title:<9} {chapter.sentence}" for chapter in self.chapters]
         return "\n".join([self.sentence, *rows, self.next])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
@@ -139,7 +146,8 @@ def standing(migration: Migration, called: str) -> Standing:
         called,
         tuple(
             Chapter(number, title, tuple(_place(migration, entry) for entry in entries if entry.chapter == number))
-            for number, title in catalog.CHAPTERS.items()
+            for number, title in (*catalog.CHAPTERS.items(), (0, MORE))
+            if number or any(entry.chapter == 0 for entry in entries)
         ),
     )
 

@@ -1,0 +1,199 @@
+"""The command `workbench` (also `jupyter workbench`). Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from workbench import __version__
+from workbench.ui.say import emit, failure, out
+
+app = typer.Typer(
+    name="workbench",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    help="Moves a legacy ML model and its data to PyTorch, and proves it was safe. Start with: workbench demo",
+)
+
+Folder = Annotated[Path, typer.Argument(help="folder of the migration (it holds migration.yaml)")]
+Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", help="print the version and stop", is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks (also after a command)")] = False,
+) -> None:
+    if version:
+        out(f"migration-workbench {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="folder to make the migration in")],
+    data: Annotated[list[str], typer.Option(help="rows both models are judged on (CSV, Parquet, glob); repeatable")],
+    model: Annotated[str, typer.Option(help="the legacy model: a file, python:package.module:function, column:NAME")],
+    target: Annotated[str, typer.Option(help="column that holds the truth; proposed when left out")] = "",
+    protected: Annotated[str, typer.Option(help="columns no group of which may fare worse, comma-separated")] = "",
+    train: Annotated[list[str] | None, typer.Option(help="rows the legacy model was trained on; repeatable")] = None,
+    production: Annotated[list[str] | None, typer.Option(help="recent rows from production; repeatable")] = None,
+    positive: Annotated[str, typer.Option(help="class that counts as selected")] = "",
+    force: Annotated[bool, typer.Option("--force", help="replace a migration.yaml that is there")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at data and model, propose a migration.yaml with the reasons, and write it."""
+    from workbench.ui import making
+
+    chosen = making.Chosen(
+        data=tuple(data), model=model, target=target, positive=positive, train=tuple(train or ()),
+        production=tuple(production or ()), protected=tuple(filter(None, map(str.strip, protected.split(",")))),
+    )  # fmt: skip
+    making.new(folder, chosen, force=force, as_json=as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="folder to write the sample to")] = Path("demo"),
+    as_json: Json = False,
+) -> None:
+    """Write a synthetic lending portfolio with a legacy model and planted problems, ready to run."""
+    from workbench.ui import making
+
+    making.demo(folder, as_json=as_json)
+
+
+@app.command()
+def check(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Validate migration.yaml (with line numbers), open its data and models, compare their columns."""
+    from workbench.migration import open_migration
+    from workbench.ui.check import checked
+
+    found = checked(open_migration(folder))
+    problems = [{"file": one.file, "line": one.line, "key": one.key, "problem": one.sentence} for one in found.problems]
+    emit({"ok": not problems, "facts": found.facts, "problems": problems}, as_json)
+    if not as_json:
+        for fact in found.facts:
+            out(fact)
+        for problem in found.problems:
+            out(f"✗ {problem}", style="fail")
+        out(f"✓ Ready to run: workbench run {folder}" if not problems else f"{len(problems)} to put right.")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def status(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Where the migration stands: a sentence per chapter, what is stale, what is next."""
+    from workbench.ui import showing
+
+    showing.status(folder, as_json=as_json)
+
+
+@app.command()
+def run(
+    folder: Folder = Path(),
+    only: Annotated[list[str] | None, typer.Option(help="run this notebook (bias, 51_bias) only; repeatable")] = None,
+    start: Annotated[str, typer.Option("--from", help="run this notebook and those after it")] = "",
+    param: Annotated[
+        list[str] | None, typer.Option("-p", "--param", help="a parameter for this run: bias.min_group=30; repeatable")
+    ] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="notebooks at a time")] = 2,
+    force: Annotated[bool, typer.Option("--force", help="run what is fresh, too")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would run, and why, and stop")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="seconds one notebook may take")] = 3600.0,
+    take_over: Annotated[bool, typer.Option("--take-over", help="from a run on a machine that is gone")] = False,
+    progress: Annotated[str, typer.Option(help="auto, live, plain, json or none")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Run the journey unattended. Ends with 0 ready, 1 blocked by findings, 2 could not assess, 3 broke."""
+    from workbench.ui import running
+
+    wanted = running.Wanted(
+        only=tuple(only or ()), start=start, params=tuple(param or ()), jobs=jobs, force=force, timeout=timeout,
+        take_over=take_over,
+    )  # fmt: skip
+    code = running.dry(folder, wanted, as_json) if dry_run else running.run(folder, wanted, progress, as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def show(
+    folder: Folder,
+    audit: Annotated[str, typer.Argument(help="audit or notebook, e.g. bias")],
+    full: Annotated[bool, typer.Option("--full", help="with why it matters, how to fix it, and the tables")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the newest evidence of one audit."""
+    from workbench.ui import showing
+
+    showing.show(folder, audit, full=full, as_json=as_json)
+
+
+@app.command()
+def explain(
+    finding: Annotated[str, typer.Argument(help="id of a finding, e.g. bias/selection-rate-gap; none lists all")] = "",
+    as_json: Json = False,
+) -> None:
+    """Say what a finding means: why it matters, how to fix it, where its formula comes from."""
+    from workbench.ui import showing
+
+    showing.explain(finding, as_json=as_json)
+
+
+@app.command()
+def report(
+    folder: Folder = Path(),
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="write it there instead")] = None,
+    browser: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make sure the report is up to date with the stored evidence (one HTML file, offline) and print its path."""
+    from workbench.ui import showing
+
+    showing.report(folder, output, browser=browser, as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point: every known error is a sentence on stderr and exit code 3; a traceback only with --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [word for word in given if word != "--debug"]
+    try:
+        code: Any = app(given, prog_name="workbench", standalone_mode=False)
+        return int(code or 0)
+    except KeyboardInterrupt:
+        failure("Stopped. What was finished is kept: run again and it goes on from there.", given)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _told(error, given)
+
+
+USAGE = 64
+"""A command that was typed wrongly; 2 is taken by "could not assess"."""
+
+
+def _told(error: Any, given: list[str]) -> int:
+    if hasattr(error, "show") and hasattr(error, "exit_code"):
+        error.show()
+        return USAGE
+    if hasattr(error, "exit_code"):
+        return int(error.exit_code)
+    if type(error).__module__.startswith("workbench."):
+        failure(str(error), given)
+    else:
+        kind = type(error).__name__
+        failure(f"Something broke that should not: {kind}: {error}. Run again with --debug to see where.", given)
+    return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""How the command line speaks: plain lines, colour only beside a sign and a word, JSON when asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO
+
+_COLOURS = {
+    "fail": "31", "error": "31", "absent": "35", "manual": "36", "warn": "33", "pass": "32", "bold": "1", "dim": "2",
+}  # fmt: skip
+
+
+class CliError(Exception):
+    """What happened, what was seen, what to do: shown as it is."""
+
+
+def out(text: str = "", style: str = "") -> None:
+    print(coloured(text, style, sys.stdout))
+
+
+def coloured(text: str, style: str, stream: IO[str]) -> str:
+    """The text in the colour of a status, where the terminal shows colours (NO_COLOR is respected)."""
+    if style not in _COLOURS or not stream.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
+
+
+def emit(plain: object, as_json: bool) -> None:
+    """One JSON document on stdout, if it was asked for."""
+    if as_json:
+        print(json.dumps(plain, indent=1, default=str, ensure_ascii=False))
+
+
+def failure(sentence: str, given: list[str]) -> None:
+    if "--json" in given:
+        emit({"error": sentence}, True)
+    print(coloured(f"✗ {sentence}", "fail", sys.stderr), file=sys.stderr)
