@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog, store
-from workbench.evidence import Evidence, Table
+from workbench.evidence import Chart, Detail, Evidence, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
 from workbench.runner.kernel import FORCE, PLACE
 from workbench.runner.plan import part_of
@@ -97,20 +97,17 @@ class Guide:
         """Displays the charts of a finding (`bias/selection-rate-gap`, or with its subject in brackets), or all."""
         from workbench import render
 
-        render.charts(evidence, finding)
+        if any(isinstance(detail, Chart) for detail in _details(evidence, finding)):
+            render.charts(evidence, finding)
+        else:
+            print("There is nothing to draw here: the findings above say why.")
 
     def table(self, evidence: Evidence, finding: str, number: int = 0) -> pd.DataFrame:
-        """A table behind a finding, as a frame to go on with; an empty one where the finding has none."""
+        """A table behind a finding (the first, or the one of this number), as a frame; empty where there is none."""
         import pandas as pd
 
-        tables = [
-            detail
-            for found in evidence.findings
-            if finding in (found.id, found.key)
-            for detail in found.details
-            if isinstance(detail, Table)
-        ]
-        if number >= len(tables):
+        tables = [detail for detail in _details(evidence, finding) if isinstance(detail, Table)]
+        if not -len(tables) <= number < len(tables):
             return pd.DataFrame()
         return pd.DataFrame(list(tables[number].rows), columns=list(tables[number].columns))
 
@@ -162,6 +159,10 @@ def _find(folder: Path) -> Path:
         if (place / FILE).exists():
             return place
     return folder
+
+
+def _details(evidence: Evidence, finding: str) -> list[Detail]:
+    return [detail for found in evidence.findings if finding in ("", found.id, found.key) for detail in found.details]
 
 
 def _row(finding: Any) -> dict[str, object]:

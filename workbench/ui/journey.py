@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workbench import catalog, store
 from workbench.evidence import ORDER, Evidence, Finding, Status, Verdict, ordered, verdict
 from workbench.migration import Migration
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNASSESSED = "Not assessed: no notebook for this yet."
 MORE = "More"
@@ -115,6 +119,44 @@ class Standing:
     def blocking(self) -> Sequence[Finding]:
         every = [finding for evidence in self.evidences for finding in evidence.findings]
         return [finding for finding in ordered(every) if finding.status in (Status.FAIL, Status.ERROR)]
+
+    def table(self) -> pd.DataFrame:
+        """One row per notebook: its question, what came of it, when, and whether that still holds."""
+        import pandas as pd
+
+        from workbench.render.words import STATUS, age
+
+        rows = [
+            {
+                "notebook": place.entry.stem,
+                "question": place.entry.question,
+                "status": STATUS[place.status],
+                "verdict": place.sentence,
+                "age": age(place.evidence.started) if place.evidence else "",
+                "fresh": "yes" if place.fresh else "no",
+            }
+            for place in self.places
+        ]
+        return pd.DataFrame(rows)
+
+    def blocking_table(self) -> pd.DataFrame:
+        """What fails or broke: the finding, why it was judged so, who set the limit, what to do."""
+        import pandas as pd
+
+        from workbench.render import words
+
+        rows = [
+            {
+                "finding": finding.key,
+                "what": finding.title,
+                "seen": words.shown(finding),
+                "limit": words.limit(finding.limit),
+                "reason": finding.reason,
+                "fix": finding.fix,
+            }
+            for finding in self.blocking
+        ]
+        return pd.DataFrame(rows, columns=["finding", "what", "seen", "limit", "reason", "fix"])
 
     def _repr_markdown_(self) -> str:
         from workbench.render.text import SIGNS
