@@ -30,6 +30,11 @@ def conform(frame: pd.DataFrame, inputs: Sequence[Input]) -> pd.DataFrame:
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
+def choose(frame: pd.DataFrame, inputs: Sequence[Input]) -> pd.DataFrame:
+    """The columns the model asks for by name, unconverted. Raises ModelError naming those the data lacks."""
+    return pd.DataFrame(dict(_chosen(frame, inputs)), index=frame.index, copy=False) if inputs else frame
+
+
 def _chosen(frame: pd.DataFrame, inputs: Sequence[Input]) -> list[tuple[str, pd.Series[Any]]]:
     have = [str(column) for column in frame.columns]
     places = {name: place for place, name in enumerate(have)}

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.models.base import OpenModel, from_scores, label_array
+from workbench.models.base import OpenModel, from_scores
 from workbench.models.pieces import sklearn_piece, version_of
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece, Refused
 from workbench.models.safety import WRAPPER, Found, allowed, inspect
@@ -42,7 +42,7 @@ class _CheckOnly(functools.partial):  # type: ignore[type-arg]
 
     def __setstate__(self, state: Any) -> None:
         _hold(state[0])
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[misc]
 
 
 def _hold(function: Any) -> None:
@@ -99,17 +99,20 @@ class _Plain(_Held, pickle.Unpickler):
     pass
 
 
-class _Joblib(_Held, pickle._Unpickler):  # type: ignore[name-defined, misc]
+_InPython: Any = pickle._Unpickler
+
+
+class _Joblib(_Held, _InPython):  # type: ignore[misc]
     """The unpickler written in Python, whose steps can be followed to where joblib puts its arrays."""
 
-    dispatch = pickle._Unpickler.dispatch.copy()  # type: ignore[attr-defined]
+    dispatch = _InPython.dispatch.copy()
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file)
         self.file = file
 
     def load_build(self) -> None:
-        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+        _InPython.load_build(self)
         if isinstance(self.stack[-1], _Array):
             self.stack[-1] = self.stack[-1].read(self.file)
 
@@ -202,7 +205,7 @@ class SklearnModel(OpenModel):
 
 def _objects(labels: Any) -> NDArray[np.generic]:
     labels = np.asarray(labels)
-    return labels.astype(object) if labels.dtype.kind in "US" else labels
+    return np.asarray(labels.astype(object)) if labels.dtype.kind in "US" else labels
 
 
 def version_of_sklearn() -> str:
@@ -259,6 +262,3 @@ def open_sklearn(path: Path, fingerprint: str, *, features: tuple[str, ...] | No
         inside = f" with {sorted(map(str, estimator))[:5]}" if isinstance(estimator, dict) else ""
         raise ModelError(f"{path.name} holds a {what}{inside}, not an estimator: save the fitted pipeline itself")
     return SklearnModel(estimator, found, fingerprint, features, threads)
-
-
-__all__ = ["SklearnModel", "label_array", "load", "open_sklearn"]

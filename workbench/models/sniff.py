@@ -209,11 +209,15 @@ def _is_old_xgboost(head: bytes) -> bool:
     return 0 < size < 64 and head[144 : 144 + size].replace(b":", b"").replace(b"_", b"").isalpha()
 
 
+OLD_XGBOOST = (
+    "an XGBoost model in the old binary format, which XGBoost 3.1 dropped: open it with XGBoost 1.0 to 3.0 and write "
+    "it anew with Booster.save_model('model.ubj')"
+)
+
 KNOWN: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (
         _is_old_xgboost,
-        "an XGBoost model in the old binary format, which XGBoost 3.1 dropped: open it with XGBoost 1.0 to 3.0 and "
-        + "write it anew with Booster.save_model('model.ubj')",
+        OLD_XGBOOST,
     ),
     (lambda head: b"<PMML" in head, "PMML, which is not read yet: give the model it was exported from"),
     (lambda head: head.startswith(b"CBM1"), "a CatBoost model, which is not read yet: export it as ONNX"),

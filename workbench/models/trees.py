@@ -74,8 +74,8 @@ class Trees:
     def validate(self) -> None:
         """Hold every index and number against the arrays before anything follows them.
 
-        Raises Refused (a ModelError) naming the node: a child or feature out of range, a node reached twice or never (so no
-        cycles), a threshold that is NaN, a leaf value that is not finite, a bitset out of range.
+        Raises Refused (a ModelError) naming the node: a child or feature out of range, a node reached twice or never
+        (so no cycles), a threshold that is NaN, a leaf value that is not finite, a bitset out of range.
         """
         from workbench.models.tree_checks import check
 

@@ -74,7 +74,8 @@ def arrays_to_bytes(arrays: Arrays) -> tuple[dict[str, Any], bytes]:
     sink = io.BytesIO()
     # Numbered, because npz reads a slash or an argument's name in a key as its own.
     plain = [(name, array) for name, array in arrays.items() if name not in objects]
-    np.savez(sink, **{f"a{number}": array for number, (_, array) in enumerate(plain)})
+    numbered: dict[str, Any] = {f"a{number}": array for number, (_, array) in enumerate(plain)}
+    np.savez(sink, **numbered)
     listed = {
         name: {"shape": list(array.shape), "items": [_item(value) for value in array.ravel().tolist()]}
         for name, array in objects.items()

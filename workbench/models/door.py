@@ -1,0 +1,134 @@
+"""The one door: an address becomes a `Model`, whatever is behind it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from workbench.models.options import Options
+from workbench.models.protocol import Model, ModelError
+
+IN_HOST = ("pickle",)
+"""Formats that could run code: they are opened in a process of their own, never in this one."""
+
+
+def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
+    """The model at an address.
+
+    uri: a file, relative to folder, known by its content (scikit-learn pickle or joblib, XGBoost JSON or UBJ, LightGBM
+    text, ONNX, torch .pt2); `python:package.module:function`, looked for in folder; `column:NAME` or
+    `column:NAME OP LITERAL`, a prediction already in the data. options: see `options.Options`.
+    Raises ModelError saying what the file is and what to do where it cannot be opened, Refused (a ModelError) where
+    it must not be: nothing of it was run then.
+    """
+    chosen = Options.read(options)
+    if uri.startswith("column:"):
+        return cast("Model", _open(uri, folder, chosen))
+    if uri.startswith("python:") or chosen.host:
+        return _in_host(uri, folder, chosen)
+    path = find(uri, folder)
+    from workbench.models.sniff import sniff
+
+    if sniff(path).format in IN_HOST:
+        return _in_host(uri, folder, chosen)
+    return cast("Model", _open(uri, folder, chosen))
+
+
+def _in_host(uri: str, folder: Path, options: Options) -> Model:
+    from workbench.models.client import HostModel
+
+    if not uri.startswith("python:"):
+        path = find(uri, folder)
+        _refuse_unsafe(path)
+        uri, folder = str(path.resolve()), path.resolve().parent
+    return HostModel(uri, folder.resolve(), options)
+
+
+def _refuse_unsafe(path: Path) -> None:
+    """A pickle is walked here, before a host is even started."""
+    from workbench.models.safety import inspect
+    from workbench.models.sniff import sniff
+
+    if sniff(path).format == "pickle":
+        inspect(path)
+
+
+def open_here(uri: str, folder: Path, options: Mapping[str, object]) -> Any:
+    """The model in this process, pickles and callables too: for the model host."""
+    return _open(uri, folder, Options.read(options), hosted=True)
+
+
+def _open(uri: str, folder: Path, options: Options, hosted: bool = False) -> Any:
+    if uri.startswith("column:"):
+        from workbench.models.column_model import ColumnModel
+
+        return ColumnModel(uri, options)
+    if uri.startswith("python:"):
+        from workbench.models.python_model import PythonModel
+
+        assert hosted
+        return PythonModel(uri, folder, options)
+    path = find(uri, folder)
+    try:
+        return _open_file(path, options, hosted)
+    except ModelError as error:
+        if str(error).startswith((path.name, "the option")):
+            raise
+        raise type(error)(f"{path.name}: {error}") from error
+
+
+def _open_file(path: Path, options: Options, hosted: bool) -> Any:
+    from workbench.models.sniff import sniff
+
+    kind, fingerprint = sniff(path).format, options.fingerprint(path)
+    if kind == "pickle":
+        from workbench.models.sklearn_file import open_sklearn
+
+        assert hosted
+        return open_sklearn(path, fingerprint, features=options.features, threads=options.threads)
+    if kind == "onnx":
+        from workbench.models.onnx_file import open_onnx
+
+        return open_onnx(path, options)
+    if kind == "torch":
+        from workbench.models.torch_file import open_torch
+
+        return open_torch(path, **_for_torch(options))
+    return _open_booster(kind, path, fingerprint, options)
+
+
+def _for_torch(options: Options) -> dict[str, Any]:
+    return {"threads": options.threads} if options.threads != 1 else {}
+
+
+def _open_booster(kind: str, path: Path, fingerprint: str, options: Options) -> Any:
+    from workbench.models.booster_model import open_lightgbm, open_xgboost
+
+    shared: dict[str, Any] = {
+        "threads": options.threads,
+        "classes": options.classes,
+        "features": options.features,
+        "reader": options.reader,
+    }
+    if kind == "xgboost":
+        return open_xgboost(path.read_bytes(), fingerprint, **shared)
+    return open_lightgbm(path.read_bytes(), fingerprint, categorical=options.categorical, **shared)
+
+
+def find(uri: str, folder: Path) -> Path:
+    """The file at a path relative to folder. Raises ModelError where there is none, with names that are near."""
+    if re.match(r"[a-z][a-z0-9+.-]+://", uri) or uri.startswith("models:/"):
+        raise ModelError(f"{uri} is an address on a network: copy the model to a file and give its path")
+    path = folder / uri
+    if path.is_dir():
+        inside = ", ".join(sorted(child.name for child in path.iterdir())[:5])
+        raise ModelError(f"{path} is a folder ({inside}): give the model file in it")
+    if not path.is_file():
+        beside = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, beside, 3, 0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"looked in {path.parent.resolve()}"
+        raise ModelError(f"there is no model file {uri}: {hint}")
+    return path

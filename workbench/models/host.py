@@ -1,0 +1,125 @@
+"""The model host: a process of its own that opens one model and answers for it over stdin and stdout.
+
+Started by `client.HostModel`. What the model prints goes to stderr, so that it cannot break the protocol.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from workbench.models.protocol import ModelError, Refused
+
+Answer = tuple[dict[str, Any], bytes]
+
+
+class Host:
+    """One model and the requests about it."""
+
+    def __init__(self) -> None:
+        self.model: Any = None
+
+    def handle(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
+        requests: dict[str, Callable[[dict[str, Any], list[bytes]], Answer]] = {
+            "open": self.open,
+            "predict": self.predict,
+            "describe": self.describe,
+            "time": self.time,
+            "memory": lambda *_: ({}, b""),
+        }
+        return requests[header["do"]](header, parts)
+
+    def open(self, header: dict[str, Any], _: list[bytes]) -> Answer:
+        from workbench.models.door import open_here
+
+        self.model = model = open_here(header["uri"], Path(header["folder"]), header["options"])
+        about = {
+            "format": model.format,
+            "fingerprint": model.fingerprint,
+            "task": model.task,
+            "inputs": [asdict(wanted) for wanted in model.inputs],
+            "classes": list(model.classes),
+            "answered_by": getattr(model, "answered_by", ""),
+            "versions": getattr(model, "versions", {}),
+        }
+        return about, b""
+
+    def predict(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
+        from workbench.models.wire import frame_from_bytes, outputs_to_bytes
+
+        outputs = self.model.predict(frame_from_bytes(header, parts[0]))
+        about, data = outputs_to_bytes(outputs)
+        return {"outputs": about, "classes": list(outputs.classes)}, data
+
+    def describe(self, *_: Any) -> Answer:
+        from workbench.models.wire import arrays_to_bytes, piece_to_plain
+
+        plain, arrays = piece_to_plain(self.model.describe())
+        about, data = arrays_to_bytes(arrays)
+        return {"piece": plain, "arrays": about}, data
+
+    def time(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
+        """Each call's wall and CPU nanoseconds, of the model alone: rows decoded and in its types beforehand."""
+        from workbench.models.inputs import conform
+        from workbench.models.wire import frame_from_bytes
+
+        rows = conform(frame_from_bytes(header, parts[0]), self.model.inputs)
+        wall, cpu, predict = [], [], self.model.predict
+        for _ in range(int(header["calls"])):
+            busy, start = time.process_time_ns(), time.perf_counter_ns()
+            predict(rows)
+            wall.append(time.perf_counter_ns() - start)
+            cpu.append(time.process_time_ns() - busy)
+        return {"wall": wall, "cpu": cpu}, b""
+
+
+def peak_bytes() -> int:
+    """The most memory this process has held, in bytes (Linux counts in KiB)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def serve(stream: IO[bytes], out: IO[bytes]) -> None:
+    """Answer requests until the other side closes."""
+    from workbench.models.wire import pack, receive
+
+    host = Host()
+    while (message := receive(stream)) is not None:
+        header, parts = message
+        try:
+            reply, data = host.handle(header, parts)
+        except MemoryError:
+            reply, data = {"error": _out_of_memory(), "kind": "ModelError"}, b""
+        except ModelError as error:
+            reply, data = {"error": str(error), "kind": "Refused" if isinstance(error, Refused) else "ModelError"}, b""
+        except Exception as error:
+            traceback.print_exc()
+            reply, data = {"error": f"{type(error).__name__}: {error}", "kind": "ModelError"}, b""
+        out.write(pack({**reply, "peak": peak_bytes()}, data))
+        out.flush()
+
+
+def _out_of_memory() -> str:
+    return (
+        f"the model ran out of memory at {peak_bytes() >> 20} MiB: give it more with the option memory_mb, "
+        "or fewer rows at once with the option batch"
+    )
+
+
+def main(memory_mb: int | None = None) -> None:
+    """Take stdin and stdout for the protocol, and leave the model a stdout that is stderr."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_mb is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    serve(requests, answers)
+    sys.stdout.flush()

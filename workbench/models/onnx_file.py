@@ -1,0 +1,185 @@
+"""ONNX graphs as models, answered by onnxruntime.
+
+Two shapes of input are known: one tensor [n, F] of all features (their names by the option `features`), and one
+tensor [n, 1] per raw column, as skl2onnx writes pipelines. Of the outputs, a label and probabilities (a tensor, or
+ZipMap's list of mappings), or one tensor of values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workbench.models.base import OpenModel, from_scores
+from workbench.models.inputs import as_number
+from workbench.models.options import Options
+from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
+
+NUMBERS = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxModel(OpenModel):
+    format = "onnx"
+
+    def __init__(self, path: Path, session: Any, options: Options) -> None:
+        import onnxruntime
+
+        self.path, self.session = path, session
+        self.ports = session.get_inputs()
+        inputs = _inputs(self.ports, options.features)
+        self.wide = len(self.ports) == 1 and len(inputs) != 1
+        probe = self._run(_probe(inputs))
+        task, classes = _task(probe, options)
+        super().__init__(
+            fingerprint=options.fingerprint(path),
+            task=task,
+            inputs=inputs,
+            classes=classes,
+            answered_by=f"onnxruntime {onnxruntime.__version__}",
+        )
+        self.decides = task != "regression" and _scores(probe) is None
+
+    def _run(self, rows: pd.DataFrame) -> list[Any]:
+        if self.wide or len(self.ports) == 1:
+            matrix = rows.to_numpy(dtype=NUMBERS.get(self.ports[0].type, object))
+            feed = {self.ports[0].name: matrix}
+        else:
+            feed = {port.name: _tensor(rows[port.name], port.type) for port in self.ports}
+        answers: list[Any] = self.session.run(None, feed)
+        return answers
+
+    def answer(self, rows: pd.DataFrame) -> Outputs:
+        answers = self._run(rows)
+        if self.task == "regression":
+            return Outputs(values=np.asarray(answers[-1], dtype=np.float64).reshape(len(rows), -1)[:, 0])
+        scores = _scores(answers)
+        if scores is None:
+            return Outputs(self.classes, labels=_labels(answers[0]))
+        outputs = from_scores(self.classes, scores)
+        if len(answers) > 1 and _is_label(answers[0]):
+            # The graph's own decision, which float32 may place differently from ours.
+            return Outputs(
+                self.classes, scores=outputs.scores, labels=_renamed(_labels(answers[0]), answers, self.classes)
+            )
+        return outputs
+
+    def describe(self) -> Piece:
+        meta = self.session.get_modelmeta()
+        params: dict[str, Plain] = {"producer": meta.producer_name, "graph": meta.graph_name, **_graph(self.path)}
+        return Piece("onnx.Graph", str(meta.version), params)
+
+
+def open_onnx(path: Path, options: Options) -> OnnxModel:
+    """Raises ModelError without onnxruntime, or where it cannot load the graph."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ModelError(f"{path.name} is an ONNX model: install onnxruntime (the extra 'models') to open it") from None
+    session_options = onnxruntime.SessionOptions()
+    session_options.intra_op_num_threads = session_options.inter_op_num_threads = options.threads
+    session_options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), session_options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelError(
+            f"{path.name} starts like an ONNX model, but onnxruntime {onnxruntime.__version__} cannot load it "
+            f"({' '.join(str(error).split())[:200]}): it was cut short, or needs a newer onnxruntime"
+        ) from error
+    return OnnxModel(path, session, options)
+
+
+def _inputs(ports: Sequence[Any], features: tuple[str, ...] | None) -> tuple[Input, ...]:
+    if len(ports) == 1 and len(ports[0].shape) == 2 and ports[0].shape[1] != 1:
+        count = ports[0].shape[1]
+        if not isinstance(count, int) and features is None:
+            raise ModelError("the ONNX graph takes any number of columns: name them with the option features: [...]")
+        names = features or tuple(f"x{number}" for number in range(count))
+        if isinstance(count, int) and len(names) != count:
+            raise ModelError(f"the option features names {len(names)} columns, and the graph asks for {count}")
+        return tuple(Input(name, "text" if ports[0].type == "tensor(string)" else "number") for name in names)
+    wide = [port.name for port in ports if len(port.shape) != 2 or port.shape[1] not in (1, None, "N")]
+    if wide:
+        raise ModelError(f"the ONNX graph takes several tensors, and {wide[:3]} hold more than one column each: "
+                         "export it with one input per column, or with one for all")  # fmt: skip
+    return tuple(Input(port.name, "text" if port.type == "tensor(string)" else "number") for port in ports)
+
+
+def _probe(inputs: tuple[Input, ...]) -> pd.DataFrame:
+    return pd.DataFrame({wanted.name: ["" if wanted.kind == "text" else 0.0] for wanted in inputs})
+
+
+def _tensor(series: pd.Series[Any], kind: str) -> NDArray[Any]:
+    if kind == "tensor(string)":
+        text = series.astype(object).where(series.notna(), "")
+        return np.array([str(value) for value in text] + [""], dtype=object)[:-1].reshape(-1, 1)
+    if kind not in NUMBERS:
+        raise ModelError(f"the ONNX graph asks for {kind} in {series.name!r}, which is not read here")
+    numbers = as_number(series, str(series.name)).to_numpy(dtype=np.float64)
+    if np.isnan(numbers).any() and kind not in ("tensor(float)", "tensor(double)"):
+        raise ModelError(f"the ONNX graph asks for whole numbers in {series.name!r}; the data has missing values there")
+    return np.asarray(numbers.astype(NUMBERS[kind]).reshape(-1, 1))
+
+
+def _is_label(answer: Any) -> bool:
+    return isinstance(answer, np.ndarray) and answer.dtype.kind in "iuOUS" and answer.size == len(answer)
+
+
+def _labels(answer: Any) -> NDArray[np.generic]:
+    labels = np.asarray(answer).reshape(-1)
+    return np.asarray(labels.astype(object)) if labels.dtype.kind in "OUS" else labels
+
+
+def _renamed(labels: NDArray[np.generic], answers: list[Any], classes: tuple[Label, ...]) -> NDArray[np.generic]:
+    """Labels in the caller's names for the classes, where the graph counts 0, 1, ... instead."""
+    if all(label in classes for label in dict.fromkeys(labels.tolist())):
+        return labels
+    return np.array([classes[int(label)] for label in labels.tolist()] + [None], dtype=object)[:-1]
+
+
+def _scores(answers: list[Any]) -> NDArray[np.float64] | None:
+    """Probabilities [n, k] or [n, 1] among the outputs, None where there are none."""
+    last = answers[-1]
+    if isinstance(last, list) and last and isinstance(last[0], dict):
+        return np.array([list(row.values()) for row in last], dtype=np.float64)
+    if isinstance(last, np.ndarray) and last.dtype.kind == "f":
+        return last.astype(np.float64).reshape(len(last), -1)
+    return None
+
+
+def _task(probe: list[Any], options: Options) -> tuple[Kind, tuple[Label, ...]]:
+    """From one answer: a label beside numbers, or a mapping by class, is a classifier."""
+    scores, mapped = _scores(probe), isinstance(probe[-1], list)
+    named: tuple[Label, ...] = tuple(probe[-1][0]) if mapped else ()
+    classifies = mapped or any(_is_label(answer) for answer in probe)
+    wide = 0 if scores is None else scores.shape[1]
+    task = options.task or (("multiclass" if wide > 2 else "binary") if classifies or wide > 1 else "regression")
+    if task == "regression":
+        return task, ()
+    count = max(2, wide)
+    return task, options.classes or named or tuple(range(count))
+
+
+def _graph(path: Path) -> dict[str, Plain]:
+    """Opsets and operators, where the package onnx is there to read them."""
+    try:
+        import onnx
+    except ImportError:
+        return {}
+    graph = onnx.load(str(path), load_external_data=False)
+    operators = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in graph.graph.node})
+    return {
+        "opset": {(entry.domain or "ai.onnx"): int(entry.version) for entry in graph.opset_import},
+        "operators": list[Plain](operators),
+        "ir": int(graph.ir_version),
+    }
