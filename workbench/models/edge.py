@@ -79,7 +79,7 @@ class EdgeSpec:
 
 
 def _beside(columns: list[NDArray[Any]], rows: int, kind: type) -> NDArray[Any]:
-    out = np.empty((rows, len(columns)), dtype=kind)
+    out: NDArray[Any] = np.empty((rows, len(columns)), dtype=kind)
     for number, column in enumerate(columns):
         out[:, number] = column
     return out

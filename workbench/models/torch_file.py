@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.models.edge import EdgeColumn, EdgeSpec
+from workbench.models.inputs import conform
 from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def answers(call: Call, card: Card, frame: pd.DataFrame) -> Outputs:
     """
     import torch
 
-    read = card.edge.encode(frame)
+    read = card.edge.encode(conform(frame, card.inputs))
     found: list[Mapping[str, NDArray[Any]]] = []
     with torch.inference_mode():
         for numbers, codes, rows in _blocks(read["numbers"], read["codes"], card.rows):

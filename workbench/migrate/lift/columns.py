@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.migrate.lift.ops import Chain, Lookup, Nothing, Op, Take
 from workbench.models.edge import EdgeColumn, EdgeSpec
+from workbench.models.knowledge import new_options
 from workbench.models.protocol import Input, Kind, Label, ModelError, Piece
 
 RETRAIN = "Retrain this part on torch, or replace it by a supported piece and fit the legacy model again"
@@ -189,6 +190,7 @@ def convert(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Colum
     if piece.kind not in TRANSFORMERS:
         what = "it predicts, and stands where columns are transformed" if piece.kind in PREDICTORS else unknown(piece)
         raise CannotLift(piece.kind, what)
+    _refuse_new_options(piece)
     return TRANSFORMERS[piece.kind](piece, columns, context)
 
 
@@ -199,7 +201,16 @@ def answer(piece: Piece, columns: Columns, context: Context) -> Op:
             "it transforms columns, and a model must end in an answer" if piece.kind in TRANSFORMERS else unknown(piece)
         )
         raise CannotLift(piece.kind, what)
+    _refuse_new_options(piece)
     return PREDICTORS[piece.kind](piece, columns, context)
+
+
+def _refuse_new_options(piece: Piece) -> None:
+    strange = new_options(piece)
+    if strange:
+        raise CannotLift(
+            piece.kind, f"its option {strange[0]!r} is newer than what is known of it", "Update the workbench"
+        )
 
 
 def unknown(piece: Piece) -> str:

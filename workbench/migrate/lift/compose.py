@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from workbench.migrate.lift.columns import (
     CannotLift,
+    Column,
     Columns,
     Context,
     answer,
@@ -98,7 +99,8 @@ def feature_union(piece: Piece, columns: Columns, context: Context) -> tuple[Op,
 
 def _side_by_side(parts: Parts) -> tuple[Op, Columns]:
     width = sum(columns.width for _, columns in parts)
-    items, at = [], 0
+    items: list[Column] = []
+    at = 0
     for _, columns in parts:
         items += shifted(columns, at)
         at += columns.width

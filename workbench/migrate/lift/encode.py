@@ -164,8 +164,8 @@ def ordinal(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Colum
     for number, column in enumerate(columns.items):
         values = entries(piece.arrays[f"categories_.{number}"])
         grouping = part(piece, "_default_to_infrequent_mappings", number)
-        rows = np.arange(len(values)) if grouping is None else _grouped(grouping, values)
-        rows = rows.astype(np.float64)[:, None]
+        codes = np.arange(len(values)) if grouping is None else _grouped(grouping, values)
+        rows = codes.astype(np.float64)[:, None]
         if Special.MISSING in values:
             rows[values.index(Special.MISSING)] = as_number(piece.params.get("encoded_missing_value", math.nan))
         strange = _unknown_code(piece, number, rows)
@@ -198,7 +198,8 @@ def simple_imputer(piece: Piece, columns: Columns, context: Context) -> tuple[Op
     missing = entry(_missing(piece))
     keep = bool(piece.params.get("keep_empty_features", False))
     kept = [i for i, fill in enumerate(fills) if keep or fill is not Special.MISSING]
-    ops, items = [], []
+    ops: list[Op] = []
+    items: list[Column] = []
     for i in kept:
         op, item = _filled(piece, columns.items[i], fills[i], missing, len(ops))
         ops += [op] if op else []

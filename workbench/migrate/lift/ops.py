@@ -6,7 +6,7 @@ codes of the edge and pass by unchanged. An op that ends a model (`Answer`) give
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -188,7 +188,8 @@ class Fill(Op):
     values: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        return torch.where(is_missing(x, self.config["missing"]), self.values, x)
+        filled: Tensor = torch.where(is_missing(x, self.config["missing"]), self.values, x)
+        return filled
 
 
 class MissingFlag(Op):
@@ -202,7 +203,8 @@ class MissingFlag(Op):
 
 def is_missing(x: Tensor, missing: Plain) -> Tensor:
     """missing: None for NaN, else the number that stands for it."""
-    return x.isnan() if missing is None else x == float(missing)  # type: ignore[arg-type]
+    flags: Tensor = x.isnan() if missing is None else x.eq(float(missing))  # type: ignore[arg-type]
+    return flags
 
 
 class Bins(Op):
@@ -253,7 +255,7 @@ class MatMul(Op):
         return x @ self.weight + self.bias
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "abs": torch.abs,
     "absolute": torch.abs,
     "ceil": torch.ceil,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import chain as flat
 from itertools import combinations, combinations_with_replacement
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,7 @@ def robust_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op,
 def min_max_scaler(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
     ops: list[Op] = [_affine(piece, factor="scale_", offset="min_")]
     if piece.params.get("clip"):
-        low, high = piece.params["feature_range"]  # type: ignore[misc]
-        ops.append(_clip(low, high))  # type: ignore[arg-type]
+        ops.append(_clip(*cast("list[float]", piece.params["feature_range"])))
     return _then(piece, columns, *ops)
 
 
@@ -197,9 +197,9 @@ def _support(piece: Piece) -> NDArray[np.bool_]:
     if name in ("RFE", "RFECV"):
         return piece.arrays["support_"].astype(np.bool_)
     if name == "VarianceThreshold":
-        return np.asarray(piece.arrays["variances_"] > piece.params.get("threshold", 0.0))
+        return piece.arrays["variances_"].astype(np.float64) > cast("float", piece.params.get("threshold", 0.0))
     if name == "SelectFpr":
-        return np.asarray(piece.arrays["pvalues_"] < piece.params.get("alpha", 0.05))
+        return piece.arrays["pvalues_"].astype(np.float64) < cast("float", piece.params.get("alpha", 0.05))
     scores = piece.arrays["scores_"].astype(np.float64)
     scores = np.where(np.isnan(scores), np.finfo(np.float64).min, scores)
     return _best(scores, piece.params.get("k", 10)) if name == "SelectKBest" else _percentile(scores, piece)

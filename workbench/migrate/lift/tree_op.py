@@ -62,9 +62,9 @@ class Masks(Op):
     first: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        possible = self.table_0.index_select(0, x[0])
+        possible = self.get_buffer("table_0").index_select(0, x[0])
         for column in range(1, len(self.arrays) - 1):
-            possible = possible & getattr(self, f"table_{column}").index_select(0, x[column])
+            possible = possible & self.get_buffer(f"table_{column}").index_select(0, x[column])
         lowest = (possible & -possible).double().view(torch.int64)
         # The exponent of a power of two is its bit number; the mask drops the sign that bit 63 brings.
         return ((lowest >> 52) & 0x7FF) + self.first
@@ -85,7 +85,7 @@ class Walk(Op):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         columns = range(len(self.arrays) - 3)
-        tests = [getattr(self, f"order_{c}").index_select(0, x[c]).t() for c in columns]
+        tests = [self.get_buffer(f"order_{c}").index_select(0, x[c]).t() for c in columns]
         ordered = torch.cat(tests, dim=0)
         at = self.root[:, None].expand(-1, x.shape[1])
         test_bits, limit_bits = int(self.config["test_bits"]), int(self.config["limit_bits"])  # type: ignore[arg-type]

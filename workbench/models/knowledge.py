@@ -1,0 +1,106 @@
+"""What is known of each kind of piece: whether it can be expressed in torch exactly, as data in `knowledge.json`.
+
+`exact`: the same answers up to the rounding of the last digit. `difference`: lifted, with a difference that is named.
+`retrain`: no exact torch form here. `aside`: not on the way from a row to its answer. `unknown`: not in the table.
+needs: what must hold for that (an option has one of these values, a part is not there). options: the constructor
+options that were considered; a piece with another one is newer than this knowledge, and so unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+
+from workbench.models.protocol import Piece
+
+Status = Literal["exact", "difference", "retrain", "aside", "unknown", "closed"]
+LIFTS = ("exact", "difference")
+NOT_OPTIONS = frozenset({"columns", "categories", "trees_refused"})
+"""Names in a piece's params that its description adds."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What can be said of one piece. effort: points, 1 for what is only checked, 13 for a model made anew."""
+
+    status: Status
+    effort: int
+    why: str = ""
+    advice: str = ""
+
+
+@cache
+def table() -> Mapping[str, Any]:
+    """`knowledge.json`."""
+    found: Mapping[str, Any] = json.loads(
+        resources.files("workbench.models").joinpath("knowledge.json").read_text("utf-8")
+    )
+    return found
+
+
+def known(piece: Piece) -> Known:
+    """What the table says of this very piece, its options and parts included."""
+    row = table()["pieces"].get(piece.kind)
+    if row is None:
+        return _stranger(piece)
+    for need in row.get("needs", ()):
+        if not _holds(piece, need):
+            return Known("retrain", int(table()["unknown_effort"]), need["why"], need["advice"])
+    strange = new_options(piece)
+    if strange:
+        why = f"its option {strange[0]!r} is newer than what is known of {piece.kind}"
+        return Known(
+            "unknown", int(table()["unknown_effort"]), why, "Update the workbench, or train without the option."
+        )
+    status, effort = row["status"], int(row["effort"])
+    why, advice = row.get("note", ""), row.get("advice", "")
+    if status == "exact" and _newer(piece):
+        why = (
+            f"it was made by version {piece.version}, newer than any that was tested ({_tested(piece)}). {why}".strip()
+        )
+        return Known("difference", effort, why, "Let parity judge it on your rows.")
+    return Known(status, effort, why, advice)
+
+
+def new_options(piece: Piece) -> list[str]:
+    """Constructor options that the table does not know; fitted attributes end or begin with an underscore."""
+    options = table()["pieces"].get(piece.kind, {}).get("options")
+    if options is None:
+        return []
+    given = (name for name in piece.params if not name.endswith("_") and not name.startswith("_"))
+    return [name for name in given if name not in NOT_OPTIONS and name not in options]
+
+
+def _stranger(piece: Piece) -> Known:
+    effort = int(table()["unknown_effort"])
+    if not piece.children and not piece.arrays and piece.trees is None:
+        why = "it answers without showing its parts, so nothing of it can be translated"
+        advice = "Give the model file itself, or train a torch model on its answers."
+        return Known("closed", effort, why, advice)
+    return Known(
+        "unknown", effort, "nobody has yet looked at this kind", "Ask for it, or train a supported model instead."
+    )
+
+
+def _holds(piece: Piece, need: Mapping[str, Any]) -> bool:
+    if "child" in need:
+        return all(name != need["child"] for name, _ in piece.children)
+    return piece.params.get(need["param"]) in need["one_of"]
+
+
+def _tested(piece: Piece) -> str:
+    return str(table()["libraries"].get(piece.kind.partition(".")[0], {}).get("to", ""))
+
+
+def _newer(piece: Piece) -> bool:
+    return bool(_tested(piece)) and _numbers(piece.version) > _numbers(_tested(piece))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor; empty where the version says nothing."""
+    parts = version.split(".")[:2]
+    return tuple(map(int, parts)) if all(part.isdigit() for part in parts) else ()
