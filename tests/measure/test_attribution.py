@@ -301,16 +301,16 @@ def test_importance_sums_to_one_and_a_moved_feature_is_found():
     values = RNG.normal(size=(200, 4)) * [4, 3, 2, 1]
     moved = values * [1, 1, 1, 4]
     weights = at.bootstrap_weights(200, 1000, 0)
-    found = at.importance(values, weights)
-    assert found.share.sum() == pytest.approx(1)
-    assert (found.low < found.share).all()
-    assert (found.share < found.high).all()
-    change = at.importance_change(values, moved, weights)
-    assert change.low[3] > 0.1
-    assert (change.high[:3] < 0).all()
-    same = at.importance_change(values, values.copy(), weights)
-    assert not same.high.any()
-    assert not same.low.any()
+    share, low, high = at.importance(values, weights)
+    assert share.sum() == pytest.approx(1)
+    assert (low < share).all()
+    assert (share < high).all()
+    _, low, high = at.importance_change(values, moved, weights)
+    assert low[3] > 0.1
+    assert (high[:3] < 0).all()
+    _, low, high = at.importance_change(values, values.copy(), weights)
+    assert not high.any()
+    assert not low.any()
 
 
 def test_scale_is_seen_by_the_gap_though_not_by_the_cosine():

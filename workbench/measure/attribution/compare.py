@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from workbench.measure.intervals import Estimate
 
 Floats = NDArray[np.float64]
+Bar = tuple[float, ...]
 
 TIE = 1e-6
 """Attributions closer than this share of a row's largest are tied: rounding must not reorder reasons."""
@@ -20,11 +21,28 @@ FAINT = 0.01
 
 @dataclass(frozen=True)
 class Importance:
-    """Share of the whole attribution each feature carries, summing to 1, with percentile bounds, all float64 [M]."""
+    """Share of the whole attribution each feature carries, or its change, with percentile bounds, all float64 [M].
 
+    n: rows it rests on.
+    """
+
+    features: tuple[str, ...]
     share: Floats
     low: Floats
     high: Floats
+    n: int
+
+    def at(self, order: NDArray[np.intp]) -> tuple[tuple[str, ...], Bar, Bar, Bar]:
+        """Names, shares and bounds of some features."""
+        share, low, high = (tuple(values[order].tolist()) for values in (self.share, self.low, self.high))
+        return tuple(self.features[j] for j in order), share, low, high
+
+    def of(self, name: str) -> Estimate:
+        """One feature's; 0 without an interval for a column that is no feature."""
+        if name not in self.features:
+            return Estimate(0.0)
+        j = self.features.index(name)
+        return Estimate(float(self.share[j]), float(self.low[j]), float(self.high[j]))
 
 
 def cosine(first: Floats, second: Floats) -> Floats:
@@ -104,17 +122,22 @@ def relative_gap(first: Floats, second: Floats, weights: Floats, *, level: float
     return _estimated(float(moved.sum() / whole.sum()), replicates, level)
 
 
-def importance(values: Floats, weights: Floats, *, level: float = 0.95) -> Importance:
-    """Global importance: mean |attribution| of each feature as a share of all (Lundberg and Lee 2017)."""
+def importance(values: Floats, weights: Floats, *, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """Global importance: mean |attribution| of each feature as a share of all (Lundberg and Lee 2017), low and high."""
     low, high = np.quantile(_shares(values, weights), _tails(level), axis=0)
-    return Importance(_shares(values, np.full((1, len(values)), 1 / len(values)))[0], low, high)
+    return _shares(values, _even(values))[0], low, high
 
 
-def importance_change(first: Floats, second: Floats, weights: Floats, *, level: float = 0.95) -> Importance:
-    """Second share minus first share of each feature, paired: the same bootstrap rows on both sides."""
-    even = np.full((1, len(first)), 1 / len(first))
+def importance_change(
+    first: Floats, second: Floats, weights: Floats, *, level: float = 0.95
+) -> tuple[Floats, Floats, Floats]:
+    """Second share minus first share of each feature, paired: the same bootstrap rows on both sides; low and high."""
     low, high = np.quantile(_shares(second, weights) - _shares(first, weights), _tails(level), axis=0)
-    return Importance((_shares(second, even) - _shares(first, even))[0], low, high)
+    return (_shares(second, _even(second)) - _shares(first, _even(first)))[0], low, high
+
+
+def _even(values: Floats) -> Floats:
+    return np.full((1, len(values)), 1 / len(values))
 
 
 def group_gap(values: Floats, groups: NDArray[np.int64], least: int) -> tuple[Floats, int]:
@@ -146,7 +169,8 @@ def _kept(first: Floats, second: Floats, k: int) -> Floats:
     last = -np.partition(-sizes[1], k - 1, axis=1)[:, k - 1 : k]
     slack = TIE * sizes[1].max(axis=1, keepdims=True)
     real = np.take_along_axis(sizes[0], lead, axis=1) > TIE * sizes[0].max(axis=1, keepdims=True)
-    reached = np.take_along_axis(sizes[1], lead, axis=1) >= last - slack
+    there = np.take_along_axis(sizes[1], lead, axis=1)
+    reached = (there >= last - slack) & (there > slack)
     total = real.sum(axis=1)
     return np.where(total == 0, 1.0, (reached & real).sum(axis=1) / np.maximum(total, 1))
 
