@@ -76,7 +76,8 @@ def test_equivalence_needs_a_margin_and_settles_constants() -> None:
 
 
 def test_nearest_rows_come_nearest_first() -> None:
-    assert agreement.nearest(np.array([0.1, 0.52, 0.9, 0.49]), 0.5, 2).tolist() == [3, 1]
+    found = agreement.nearest(np.array([0.1, 0.52, 0.9, 0.49]), np.array([0.1, 0.52, 0.9, 0.51]), 0.5, 2)
+    assert found.to_numpy().tolist() == [[3, 0.49, 0.51, True], [1, 0.52, 0.52, False]]
 
 
 def _planted() -> tuple[pd.DataFrame, np.ndarray]:
@@ -89,7 +90,7 @@ def _planted() -> tuple[pd.DataFrame, np.ndarray]:
 def _name(frame: pd.DataFrame, legacy: np.ndarray, candidate: np.ndarray, rule: float = 0.5) -> dict[str, int]:
     flipped = (legacy >= 0.5) != (candidate >= rule)
     differs = flipped | (np.abs(legacy - candidate) > agreement.ROUNDING)
-    return dict(agreement.causes(frame, differs, legacy, candidate, 0.5))
+    return dict(agreement.causes(frame, differs, legacy, candidate, 0.5).itertuples(index=False))
 
 
 def test_every_planted_cause_is_named() -> None:
@@ -111,4 +112,4 @@ def test_every_planted_cause_is_named() -> None:
     noise = legacy.copy()
     noise[::400] = 1 - noise[::400]
     assert _name(frame, legacy, noise) == {"unknown": 5}
-    assert agreement.causes(frame, np.zeros(2000, dtype=bool)) == []
+    assert agreement.causes(frame, np.zeros(2000, dtype=bool)).empty

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.measure.fairness_groups import merge_rare, split
 from workbench.measure.intervals import Estimate, clopper_pearson
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,11 @@ class Differences:
     median: float
     rms: float
     row: int
+
+    def table(self) -> pd.DataFrame:
+        """One line."""
+        names = {"largest": "largest", "p999": "99.9 %", "p99": "99 %", "median": "median", "rms": "root mean square"}
+        return pd.DataFrame({title: [getattr(self, name)] for name, title in names.items()})
 
 
 def gaps(legacy: Floats, candidate: Floats) -> Floats:
@@ -84,9 +90,38 @@ def flips_by(codes: NDArray[np.int64], labels: Sequence[str], flipped: Flags, le
     return sorted((group for group in found if group.n), key=lambda group: -group.rate.value)
 
 
-def nearest(score: Floats, threshold: float, k: int = 10) -> NDArray[np.int64]:
-    """Places of the k rows nearest the threshold, nearest first."""
-    return np.argsort(np.abs(score - threshold), kind="stable")[:k]
+def segments(frame: pd.DataFrame, flipped: Flags, most: int = 20, level: float = 0.95) -> pd.DataFrame:
+    """Values with flips, of every column with at most `most` values, worst first; values of under 10 rows are one.
+
+    Columns: column, value, rows, flips, rate, low, high (exact, adjusted for the number of values of the column).
+    """
+    found = []
+    for name in frame.columns:
+        if frame[name].nunique(dropna=False) <= most:
+            groups = merge_rare(split(frame[name], str(name)))
+            parts = flips_by(groups.codes, groups.labels, flipped, level)
+            found += [(groups.name, part.group, part.n, part.count, *part.rate) for part in parts if part.count]
+    columns = ["column", "value", "rows", "flips", "rate", "low", "high"]
+    return pd.DataFrame(found, columns=columns).sort_values("rate", ascending=False, ignore_index=True)
+
+
+_STEPS = (0.0, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 1e-2, 1e-1)
+
+
+def histogram(legacy: Floats, candidate: Floats) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Names of steps of the absolute difference, and the share of rows in each."""
+    names = ("none", *(f"up to {step:g}" for step in _STEPS[1:]), f"over {_STEPS[-1]:g}")
+    place = np.searchsorted(_STEPS, gaps(legacy, candidate), side="left")
+    share = np.bincount(place, minlength=len(names)) / max(1, len(place))
+    return names, tuple(share.tolist())
+
+
+def nearest(legacy: Floats, candidate: Floats, threshold: float, k: int = 10) -> pd.DataFrame:
+    """The k rows whose legacy score is nearest the threshold: row (its place), both scores, whether the label flips."""
+    place = np.argsort(np.abs(legacy - threshold), kind="stable")[:k]
+    one, two = legacy[place], candidate[place]
+    flips = (one >= threshold) != (two >= threshold)
+    return pd.DataFrame({"row": place, "legacy score": one, "candidate score": two, "flips": flips})
 
 
 @dataclass(frozen=True)
@@ -135,6 +170,7 @@ class Equivalence:
     of the two p-values; below alpha the models are equivalent within the margin."""
 
     mean: Estimate
+    level: float
     p: float
     n: int
 
@@ -142,8 +178,12 @@ class Equivalence:
 def equivalence(change: Floats, margin: float, alpha: float = 0.05) -> Equivalence:
     """Two one-sided paired t-tests that the mean difference lies within ± margin (Schuirmann 1987).
 
-    change: [n], candidate - legacy. Raises ValueError for a margin that is not positive.
+    change: [n], candidate - legacy; of [n, k] the column that moved most, with alpha shared among the k.
+    Raises ValueError for a margin that is not positive.
     """
+    if change.ndim == 2:
+        most = int(np.abs(change.mean(0)).argmax())
+        return equivalence(change[:, most], margin, alpha / change.shape[1])
     from scipy.special import stdtr
 
     from workbench.measure.intervals import mean
@@ -152,13 +192,13 @@ def equivalence(change: Floats, margin: float, alpha: float = 0.05) -> Equivalen
         raise ValueError(f"an equivalence margin must be positive, not {margin}: set the margin of the limit")
     n = len(change)
     if n < 2:
-        return Equivalence(mean(change), math.nan, n)
+        return Equivalence(mean(change), 1 - 2 * alpha, math.nan, n)
     centre, error = float(change.mean()), float(change.std(ddof=1)) / math.sqrt(n)
     if error == 0:
         p = 0.0 if abs(centre) < margin else 1.0
     else:
         p = max(1 - float(stdtr(n - 1, (centre + margin) / error)), float(stdtr(n - 1, (centre - margin) / error)))
-    return Equivalence(mean(change, 1 - 2 * alpha), p, n)
+    return Equivalence(mean(change, 1 - 2 * alpha), 1 - 2 * alpha, p, n)
 
 
 def causes(
@@ -167,8 +207,8 @@ def causes(
     legacy: Floats | None = None,
     candidate: Floats | None = None,
     threshold: float | None = None,
-) -> list[tuple[str, int]]:
-    """What the differing rows have in common, each row under the first cause that fits; most frequent first.
+) -> pd.DataFrame:
+    """What the differing rows have in common, each under the first cause that fits. Columns: cause, rows.
 
     frame: [n] raw rows; differs: [n]; legacy, candidate: [n] scores where the models give them; threshold: of the
     decision. Causes: a constant offset on the log-odds (base score or link), rounding at the threshold, another
@@ -193,7 +233,7 @@ def causes(
     for cause, rows in _concentrated(frame, left.copy()):
         take(cause, rows)
     take("unknown", left.copy())
-    return found.most_common()
+    return pd.DataFrame(found.most_common(), columns=["cause", "rows"])
 
 
 def _offset(legacy: Floats, candidate: Floats) -> Flags:

@@ -7,14 +7,15 @@ for the area under the ROC curve, the bootstrap of rows for the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.measure.intervals import Estimate, Interval, paired, percentile, wilson, z_value
+from workbench.measure.intervals import Estimate, Interval, holm, paired, percentile, wilson, z_value
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -35,6 +36,14 @@ class Answers:
 
     def __len__(self) -> int:
         return len(next(part for part in (self.decision, self.scores, self.value) if part is not None))
+
+    def only(self, rows: NDArray[np.bool_]) -> Answers:
+        """Some of the rows."""
+        return Answers(
+            decision=None if self.decision is None else self.decision[rows],
+            scores=None if self.scores is None else self.scores[rows],
+            value=None if self.value is None else self.value[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -252,6 +261,20 @@ def compare(
             yield _area(metric, target, legacy, candidate, level)
         else:
             yield replicates.compared(metric, level)
+
+
+def summary(found: Sequence[Compared]) -> pd.DataFrame:
+    """A line per metric; p is adjusted for the number of metrics (Holm)."""
+    return pd.DataFrame(
+        {
+            "metric": [item.metric.title for item in found],
+            "legacy": [item.legacy.value for item in found],
+            "candidate": [math.nan if item.candidate is None else item.candidate.value for item in found],
+            "change": [math.nan if item.change is None else item.change.value for item in found],
+            "p": holm([item.p for item in found]),
+            "method": [item.method for item in found],
+        }
+    )
 
 
 def _accuracy(

@@ -1,0 +1,200 @@
+"""Parity through the audit itself: exact lifts pass, planted defects are found and named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.audits import parity
+from workbench.evidence import Finding, Limit, Status, Table
+from workbench.migration import Roles, Task
+from workbench.models import Outputs
+from workbench.scored import Problem, Scored, Side
+
+LIMITS = {kind.id: kind.limit for kind in parity.KINDS if kind.limit is not None}
+BINARY = Task(kind="binary", target="y", positive=1)
+
+
+def _binary(score: np.ndarray, threshold: float = 0.5) -> Side:
+    outputs = Outputs(classes=(0, 1), scores=np.column_stack([1 - score, score]))
+    return Side(outputs, score=score, decision=(score >= threshold).astype(np.int64))
+
+
+def _scored(target: np.ndarray, legacy: Side, candidate: Side | None, task: Task = BINARY, **more: object) -> Scored:
+    frame = more.pop("frame", None)
+    if frame is None:
+        frame = pd.DataFrame({"x": np.arange(len(target)) % 7})
+    rest = {"classes": legacy.outputs.classes, "weight": None, "total": len(target), "fingerprint": "f"} | more
+    return Scored(frame, target, task, Roles(), legacy=legacy, candidate=candidate, **rest)  # type: ignore[arg-type]
+
+
+def _run(scored: Scored, limits: Mapping[str, Limit] = LIMITS) -> dict[str, Finding]:
+    findings = list(parity.run(scored, limits, parity.Params(draws=100)))
+    kinds = {kind.id for kind in parity.KINDS}
+    assert {finding.id for finding in findings} <= kinds
+    assert len({finding.key for finding in findings}) == len(findings)
+    assert all(finding.reason for finding in findings if finding.status is Status.ABSENT)
+    return {finding.key: finding for finding in findings}
+
+
+def _data(n: int = 1899, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(0.02, 0.98, n)
+    return (rng.random(n) < score).astype(np.int64), score
+
+
+def _statuses(found: dict[str, Finding]) -> set[Status]:
+    return {finding.status for finding in found.values()}
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-8])
+def test_an_exact_lift_passes_everything_on_1899_rows(noise: float) -> None:
+    target, score = _data()
+    score[np.abs(score - 0.5) < 1e-6] = 0.6
+    found = _run(_scored(target, _binary(score), _binary(score + noise)))
+    assert _statuses(found) == {Status.PASS, Status.INFO}
+    assert found["parity/label-flips"].change.high == pytest.approx(1 - 0.025 ** (1 / 1899))
+
+
+def test_no_flip_in_1000_rows_passes_and_in_few_rows_says_how_many_would() -> None:
+    target, score = _data(1000)
+    assert _run(_scored(target, _binary(score), _binary(score)))["parity/label-flips"].status is Status.PASS
+    target, score = _data(200)
+    few = _run(_scored(target, _binary(score), _binary(score)))["parity/label-flips"]
+    assert few.status is Status.WARN
+    assert "rows would decide it" in few.fix
+
+
+def test_a_wrong_base_score_fails_and_its_cause_is_named() -> None:
+    target, score = _data()
+    moved = 1 / (1 + np.exp(-(np.log(score / (1 - score)) + 0.4)))
+    found = _run(_scored(target, _binary(score), _binary(moved)))
+    for key in ("label-flips", "score-difference", "equivalence"):
+        assert found[f"parity/{key}"].status is Status.FAIL
+    assert found["parity/rank-agreement"].status is Status.PASS
+    assert found["parity/auc"].status is Status.PASS
+    table = found["parity/label-flips"].details[0]
+    assert isinstance(table, Table)
+    assert "base score" in str(table.rows[0][0])
+
+
+def test_flips_of_one_segment_are_found_there() -> None:
+    target, score = _data(4000)
+    frame = pd.DataFrame({"job": np.where(np.arange(4000) % 40 == 0, "nurse", "other"), "id": np.arange(4000)})
+    candidate = np.where(frame.job == "nurse", 1 - score, score)
+    found = _run(_scored(target, _binary(score), _binary(candidate), frame=frame))
+    assert found["parity/flips-by-segment"].title == "job = nurse flips most"
+    assert found["parity/flips-by-segment"].change.value == 1
+    assert found["parity/label-flips"].details[0].rows[0][0] == "job = nurse"
+
+
+def test_a_worse_candidate_fails_non_inferiority() -> None:
+    target, score = _data(4000)
+    noisy = np.clip(score + np.random.default_rng(1).normal(0, 0.4, 4000), 0.001, 0.999)
+    found = _run(_scored(target, _binary(score), _binary(noisy)))
+    for metric in ("accuracy", "auc", "brier", "log-loss", "average-precision"):
+        assert found[f"parity/{metric}"].status is Status.FAIL, metric
+    assert found["parity/auc"].change.high < -0.01
+
+
+def test_without_a_candidate_nothing_is_judged_and_it_says_what_to_do() -> None:
+    target, score = _data(300)
+    found = _run(_scored(target, _binary(score), None))
+    for key in ("label-flips", "score-difference", "equivalence", "rank-agreement", "auc"):
+        assert found[f"parity/{key}"].status is Status.ABSENT
+        assert "42_replatform" in found[f"parity/{key}"].reason
+    assert found["parity/auc"].legacy is not None
+    assert found["parity/answers[legacy]"].status is Status.PASS
+
+
+def test_nan_infinite_and_unrepeatable_answers_are_named_and_left_out() -> None:
+    target, score = _data()
+    broken = score.copy()
+    broken[:3], broken[3] = np.nan, np.inf
+    problem = Problem(
+        "candidate", "unrepeatable", "the candidate model answers differently when asked twice: 9 of 200 rows", 9
+    )
+    found = _run(_scored(target, _binary(score), _binary(broken), problems=(problem,)))
+    answers = found["parity/answers[candidate]"]
+    assert answers.status is Status.FAIL
+    assert answers.candidate.value == 13
+    assert "no usable answer for 4 of 1,899 rows" in answers.title
+    assert "asked twice" in answers.title
+    assert found["parity/score-difference"].change.value == 0
+    assert found["parity/score-difference"].change.n == 1895
+    nothing = _run(_scored(target, _binary(score), _binary(np.full(1899, np.nan))))
+    assert nothing["parity/label-flips"].status is Status.ABSENT
+    assert nothing["parity/answers[candidate]"].status is Status.FAIL
+
+
+def test_models_that_only_decide_are_compared_by_their_labels() -> None:
+    target, score = _data()
+    label = (score >= 0.5).astype(np.int64)
+    side = Side(Outputs(classes=(0, 1), labels=label), decision=label)
+    found = _run(_scored(target, side, side))
+    assert found["parity/label-flips"].status is Status.PASS
+    assert found["parity/accuracy"].status is Status.PASS
+    assert found["parity/score-difference"].status is Status.ABSENT
+    assert "parity/auc" not in found
+
+
+def test_multiclass() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.dirichlet([1, 1, 1], 1500)
+    task = Task(kind="multiclass", target="y")
+
+    def side(values: np.ndarray) -> Side:
+        return Side(Outputs(classes=("a", "b", "c"), scores=values), decision=values.argmax(1))
+
+    target = rng.integers(0, 3, 1500)
+    same = _run(_scored(target, side(scores), side(scores), task))
+    assert same["parity/label-flips"].status is Status.PASS
+    assert same["parity/score-difference"].status is Status.PASS
+    assert same["parity/rank-agreement"].status is Status.ABSENT
+    assert same["parity/log-loss"].status is Status.PASS
+    swapped = _run(_scored(target, side(scores), side(scores[:, [1, 0, 2]]), task))
+    assert swapped["parity/label-flips"].status is Status.FAIL
+    assert swapped["parity/score-difference"].status is Status.FAIL
+
+
+def test_regression() -> None:
+    rng = np.random.default_rng(4)
+    value = rng.normal(2000, 500, 1500)
+    target = value + rng.normal(0, 100, 1500)
+    task = Task(kind="regression", target="y")
+
+    def side(values: np.ndarray) -> Side:
+        return Side(Outputs(values=values), value=values)
+
+    same = _run(_scored(target, side(value), side(value.astype(np.float32).astype(float)), task))
+    assert _statuses(same) == {Status.PASS, Status.INFO}
+    assert "parity/label-flips" not in same
+    worse = _run(_scored(target, side(value), side(value + 100), task))
+    for key in ("score-difference", "equivalence", "rmse", "mae"):
+        assert worse[f"parity/{key}"].status is Status.FAIL, key
+    assert worse["parity/rmse"].change.value == pytest.approx(0.41, abs=0.1)
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_no_rows_and_one_row_are_not_assessable_rather_than_fine(n: int) -> None:
+    found = _run(_scored(np.ones(n, dtype=np.int64), _binary(np.full(n, 0.7)), _binary(np.full(n, 0.7))))
+    assert found["parity/label-flips"].status in (Status.ABSENT, Status.WARN)
+    assert not any(finding.status is Status.PASS for key, finding in found.items() if "accuracy" in key or "auc" in key)
+
+
+def test_unknown_truth_is_left_out_of_quality_only() -> None:
+    target, score = _data()
+    target[:900] = -1
+    found = _run(_scored(target, _binary(score), _binary(score)))
+    assert found["parity/accuracy"].change.n == 999
+    assert found["parity/label-flips"].change.n == 1899
+    nobody = _run(_scored(np.full(1899, -1), _binary(score), _binary(score)))
+    assert nobody["parity/quality"].status is Status.ABSENT
+
+
+def test_without_limits_everything_is_shown_and_nothing_judged() -> None:
+    target, score = _data(300)
+    assert _statuses(_run(_scored(target, _binary(score), _binary(score)), {})) == {Status.INFO}

@@ -1,0 +1,200 @@
+"""Parity: both models on the same rows, answer by answer, label by label, and in quality against the truth.
+
+The default limits are those of an exact lift. Without a flip in 1,000 rows the exact interval of the flip rate still
+ends at 0.0037: the default limit of 0.004 passes that from 921 rows on, and warns on fewer, which cannot show it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from workbench import audit
+from workbench.audit import Kind, measured, tabled
+from workbench.evidence import Chart, Finding, Limit, Measure, Series, Status
+from workbench.measure import agreement, quality
+from workbench.measure.intervals import rows_to_decide
+from workbench.measure.matched import Matched, around, match, responded
+from workbench.migration import Limits
+from workbench.scored import Scored, Side
+
+QUESTION = "Does the candidate answer as the legacy model did?"
+_NONE_YET = "there is no candidate yet: run 42_replatform, or set candidate in migration.yaml"
+FEWEST = 30
+_LIFT = "Run 41_compatibility to see which piece is not lifted exactly, or agree on a wider limit with the team."
+
+ANSWERS = Kind(
+    id="parity/answers",
+    title="Every row gets an answer, and the same one twice",
+    why="Rows without an answer, or with another one each time, stop a process and cannot be compared at all.",
+    fix="Look for missing values and unseen categories in these rows; switch dropout off and fix the seeds.",
+    limit=Limit(value=0, better="lower"),
+)
+FLIPS = Kind(
+    id="parity/label-flips",
+    title="Labels stay the same",
+    why="Each flipped label is a case that gets another decision only because the platform changed.",
+    fix=_LIFT,
+    limit=Limit(value=0, better="lower", margin=0.004),
+)
+DIFFERENCE = Kind(
+    id="parity/score-difference",
+    title="Scores stay the same",
+    why="Thresholds, prices and rankings downstream see a difference that no label shows.",
+    fix=_LIFT,
+    limit=Limit(value=1e-6, better="lower"),
+)
+EQUIVALENCE = Kind(
+    id="parity/equivalence",
+    title="The mean answer is equivalent",
+    why="A small shift in one direction moves every budget and rate that is computed from the scores.",
+    fix="Look for a constant offset (base score, intercept), then for a shifted input such as another imputation.",
+    source="two one-sided tests, Schuirmann 1987",
+    limit=Limit(value=0, better="equal", margin=0.01),
+)
+RANKS = Kind(
+    id="parity/rank-agreement",
+    title="Rows keep their order",
+    why="Where the best or worst cases are picked first, the order decides, not the score.",
+    fix=_LIFT,
+    limit=Limit(value=0.99, better="higher"),
+)
+SEGMENTS = Kind(
+    id="parity/flips-by-segment",
+    title="Flips by segment",
+    why="A small overall rate can sit in one group, for whom it is not small.",
+    fix="Start with the segment named: its rows may share the cause.",
+)
+QUALITY = Kind(
+    id="parity/quality",
+    title="Quality against the truth",
+    why="The same answers are no aim in themselves: what must not get worse is being right.",
+    fix="See the findings of the metrics that got worse.",
+    source="McNemar 1947, DeLong et al. 1988, paired bootstrap; Holm 1979 across metrics",
+)
+METRICS = {
+    metric.name: Kind(
+        id=f"parity/{metric.name}",
+        title=f"{metric.title}: not worse than before",
+        why="Non-inferiority: the interval of the change must stay inside a margin declared beforehand.",
+        fix="Look at 51_bias for the groups that lost, then retrain; widen the margin only with its owner's yes.",
+        limit=Limit(value=0, better=metric.better, margin=0.01),
+    )
+    for metric in quality.METRICS
+}
+KINDS = (ANSWERS, FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS, QUALITY, *METRICS.values())
+
+
+class Params(audit.Params):
+    draws: int = Field(500, ge=100, le=20_000, description="bootstrap draws of the quality metrics")
+    categories: int = Field(20, ge=2, le=200, description="columns with at most this many values are segments")
+    nearest: int = Field(10, ge=1, le=100, description="rows nearest the threshold to list")
+    seed: int = Field(0, description="seed of the bootstrap")
+
+
+def run(scored: Scored, limits: Limits, params: Params) -> Iterator[Finding]:
+    """Answers, labels, order and quality of the pair. Without a candidate only the legacy's own figures."""
+    yield _answers(scored, "legacy", scored.legacy, limits)
+    if scored.candidate is not None:
+        yield _answers(scored, "candidate", scored.candidate, limits)
+    rows = match(scored)
+    if rows.after is None or not len(rows):
+        reason = _NONE_YET if rows.after is None else "no row was answered by both models: see parity/answers"
+        yield from (kind.absent(reason) for kind in (FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS))
+    else:
+        yield from _labels(rows, limits, params)
+        yield from _scores(rows, limits)
+    yield from _quality(rows.only(rows.known), limits, params)
+
+
+def _answers(scored: Scored, name: str, side: Side, limits: Limits) -> Finding:
+    if not len(scored):
+        return ANSWERS.absent("no rows were scored: give a holdout that has some", name)
+    missing = int((~responded(side)).sum())
+    told = [f"no usable answer for {missing:,} of {len(scored):,} rows"] if missing else []
+    twice = [problem for problem in scored.problems if (problem.side, problem.kind) == (name, "unrepeatable")]
+    told += [problem.message for problem in twice]
+    title = f"{name.capitalize()}: {'; '.join(told)}" if told else ""
+    measure = Measure(value=missing + sum(problem.rows for problem in twice), n=len(scored), unit="rows")
+    pair = (measure, None) if name == "legacy" else (None, measure)
+    return ANSWERS.found(title, name, legacy=pair[0], candidate=pair[1], limit=limits.get(ANSWERS.id))
+
+
+def _labels(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]:
+    if rows.before.decision is None or rows.after is None or rows.after.decision is None:
+        return
+    flipped = rows.before.decision != rows.after.decision
+    n, count, limit = len(flipped), int(flipped.sum()), limits.get(FLIPS.id)
+    rate = agreement.flip_rate(flipped)
+    title = f"{count:,} of {n:,} labels flip" if count else f"No label flips in {n:,} rows"
+    details = tuple(tabled(title, frame) for title, frame in around(rows, flipped, params.nearest).items())
+    finding = FLIPS.found(title, change=measured(rate, n, "Clopper-Pearson"), limit=limit, details=details)
+    more = rows_to_decide(rate, limit.accepted[1], n) if limit and finding.status is Status.WARN else None
+    yield finding.model_copy(update={"fix": f"About {more:,} rows would decide it. {FLIPS.fix}"}) if more else finding
+    table = agreement.segments(rows.frame, flipped, params.categories)
+    if table.empty:
+        yield SEGMENTS.found("No segment has a flip", change=measured(rate, n, "Clopper-Pearson"))
+        return
+    worst, most = table.iloc[0], tabled("Segments with flips, most affected first", table.head(20))
+    change = measured((worst.rate, worst.low, worst.high), int(worst.rows), "Clopper-Pearson, Bonferroni")
+    yield SEGMENTS.found(f"{worst.column} = {worst.value} flips most", change=change, details=(most,))
+
+
+def _scores(rows: Matched, limits: Limits) -> Iterator[Finding]:
+    if rows.scaled is None:
+        reason = "a model gives labels only: give one that answers with probabilities to compare them"
+        yield from (kind.absent(reason) for kind in (DIFFERENCE, EQUIVALENCE, RANKS))
+        return
+    legacy, candidate, unit = rows.scaled
+    apart = agreement.differences(legacy, candidate)
+    names, share = agreement.histogram(legacy, candidate)
+    bars = (Series(name="rows", x=names, y=share, role="change"),)
+    chart = Chart(kind="bar", title="Distance of the two answers", x="difference", y="share of rows", series=bars)
+    change = Measure(value=apart.largest, n=apart.n, unit=unit, method="largest absolute difference")
+    details = (tabled("Absolute differences", apart.table()), chart)
+    yield DIFFERENCE.found(change=change, limit=limits.get(DIFFERENCE.id), details=details)
+    limit = limits.get(EQUIVALENCE.id)
+    margin = (limit.margin if limit else 0) or 0.01
+    test = agreement.equivalence(candidate - legacy, margin)
+    told = f"two one-sided t-tests, p = {test.p:.3g} for {margin:g} or more either way"
+    yield EQUIVALENCE.found(change=measured(test.mean, test.n, told, level=test.level, unit=unit), limit=limit)
+    yield _order(legacy, candidate, limits)
+
+
+def _order(legacy: NDArray[np.float64], candidate: NDArray[np.float64], limits: Limits) -> Finding:
+    if legacy.ndim > 1:
+        return RANKS.absent("more than two classes have no one order: see the score difference instead")
+    order = agreement.ranks(legacy, candidate)
+    if math.isnan(order.tau):
+        return RANKS.absent("a model gives every row the same score, so that there is no order to compare")
+    tau = Measure(value=order.tau, n=len(legacy), method=f"Kendall tau-b (Spearman {order.rho.value:.6f})")
+    return RANKS.found(change=tau, limit=limits.get(RANKS.id))
+
+
+def _quality(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]:
+    if not len(rows):
+        yield QUALITY.absent("no answered row has a known truth: fill the target column of the holdout")
+        return
+    pair = (rows.target, rows.before, rows.after)
+    found = list(quality.compare(*pair, weight=rows.weight, draws=params.draws, seed=params.seed))
+    table = tabled("Both models on the same rows; p adjusted for the number of metrics", quality.summary(found))
+    yield QUALITY.found(details=(table,), status=Status.INFO)
+    yield from (_metric(item, limits) for item in found)
+
+
+def _metric(item: quality.Compared, limits: Limits) -> Finding:
+    kind = METRICS[item.metric.name]
+    if math.isnan(item.legacy.value):
+        return kind.absent("it is undefined on these rows: one class only, or a constant target")
+    if item.n < FEWEST:
+        return kind.absent(f"{item.n} rows with a known truth carry no interval: give at least {FEWEST}")
+    legacy = measured(item.legacy, item.n, item.method)
+    if item.candidate is None or item.change is None:
+        return kind.found(item.metric.title, legacy=legacy, status=Status.ABSENT, reason=_NONE_YET)
+    change = measured(item.change, item.n, item.method, unit="of the legacy's" if item.metric.relative else "")
+    candidate, limit = measured(item.candidate, item.n, item.method), limits.get(kind.id)
+    return kind.found(legacy=legacy, candidate=candidate, change=change, limit=limit, judged="change")
