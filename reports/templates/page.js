@@ -45,7 +45,7 @@
       plot.closest('figure').querySelector('.numbers').open = false;
     }
   };
-  const seen = from => all('.plot', from).filter(plot => plot.getClientRects().length);
+  const seen = from => all('.plot', from).filter(plot => !plot.closest('details:not([open])'));
   const repaint = () => window.Plotly && all('.plot[data-drawn]').forEach(plot => paint(window.Plotly, plot));
 
   const open = (on = true) => all('details.group, details.f').forEach(item => { item.open = on; });

@@ -165,7 +165,7 @@ def bias() -> Evidence:
             why="Of the women who would have repaid, the candidate refuses 4.1 points more than the legacy model did. "
             "The move, not the data, makes the difference.",
             fix="Set the decision threshold per group, or train with the constraint; both are one step and are "
-            "audited again, see `bias.group_thresholds`:\n$ workbench run credit --only mitigate --param method=threshold",
+            "audited again, see `group_thresholds`:\n$ workbench run credit --only mitigate --param method=threshold",
             details=(table, *six_charts()),
         ),
         Finding(

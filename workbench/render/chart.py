@@ -63,9 +63,10 @@ def figure(chart: Chart, palette: dict[str, str] | None = None, titled: bool = T
     """
     colors = palette or PALETTE
     traces, own = _KINDS[chart.kind](chart, colors)
+    axes = _axes(chart, own, own.pop("lying", False), colors)
     made = {
         "data": traces,
-        "layout": _layout(chart, colors, titled) | own | _axes(chart, own, colors),
+        "layout": _layout(chart, colors, titled) | own | axes,
         # No TeX: a column may well be called $\frac{.
         "config": {"displayModeBar": False, "responsive": True, "typesetMath": False, "displaylogo": False},
     }
@@ -132,8 +133,9 @@ def _names(series: Iterable[Series]) -> list[Key]:
 
 
 def safe(text: str, most: int = 120) -> str:
-    """Text that plotly draws as it is: its small HTML and TeX are defused."""
-    return html.escape(words.short(words.plain(text), most), quote=False).replace("$", "&#36;")
+    """Text that plotly draws as it is: its small HTML, TeX, and our names of colours are defused."""
+    escaped = html.escape(words.short(words.plain(text), most), quote=False)
+    return escaped.replace("$", "&#36;").replace("var(", "var&#40;")
 
 
 def _style(chart: Chart, at: int, colors: dict[str, str]) -> _Style:
@@ -157,19 +159,25 @@ def _layout(chart: Chart, colors: dict[str, str], titled: bool) -> Figure:
         "hoverlabel": {"align": "left"},
     }
     if titled:
-        layout["title"] = {"text": safe(_title(chart)), "x": 0, "xref": "paper", "font": {"size": 15}}
+        layout["title"] = {"text": safe(caption(chart)), "x": 0, "xref": "paper", "font": {"size": 15}}
     return layout
 
 
-def _title(chart: Chart) -> str:
+def caption(chart: Chart) -> str:
+    """The title, and how many of the points are drawn where that is not all."""
     most = max((len(series.x) for series in chart.series), default=0)
-    left_out = chart.kind in ("line", "scatter") and most > MOST_POINTS
-    return f"{chart.title} ({MOST_POINTS:,} of {most:,} points drawn)" if left_out else chart.title
+    if chart.kind not in ("line", "scatter") or most <= MOST_POINTS:
+        return chart.title
+    return f"{chart.title} ({len(range(0, most, _step(most))):,} of {most:,} points drawn)"
 
 
-def _axes(chart: Chart, own: Figure, colors: dict[str, str]) -> Figure:
+def _step(points: int) -> int:
+    """One in how many points is drawn."""
+    return max(math.ceil(points / MOST_POINTS), 1)
+
+
+def _axes(chart: Chart, own: Figure, lying: bool, colors: dict[str, str]) -> Figure:
     """Both axes with their titles, joined to what the kind set; lying charts have them swapped."""
-    lying = own.pop("lying", False)
     house = {
         "gridcolor": colors["line"],
         "zerolinecolor": colors["line"],
@@ -282,7 +290,7 @@ def _points(chart: Chart, colors: dict[str, str], mode: str) -> tuple[list[Figur
 
 
 def _point_trace(series: Series, style: _Style, x: list[Any], mode: str) -> Figure:
-    step = max(math.ceil(len(x) / MOST_POINTS), 1)
+    step = _step(len(x))
     few = len(x) <= 40
     trace: Figure = {
         "type": "scatter",

@@ -1,7 +1,8 @@
 """The pair plot: hollow dot = legacy, filled dot = candidate, whiskers = interval, band = inside the limit.
 
 Where the limit judges the change, the row is drawn on the scale of the change: the hollow dot stands at "as before"
-(0, or 1 for a ratio), the filled dot at the change with the change's own interval. Picture and status then agree:
+(0 for a difference, 1 for a ratio), the filled dot at the change with the change's own interval. A change that is
+neither (a distance, an agreement) has no "as before", and so no hollow dot. Picture and status always agree:
 whiskers inside the band is a pass, outside a block, across its edge a warning.
 """
 
@@ -15,6 +16,7 @@ from typing import Literal
 from workbench.evidence import Finding, Limit, Measure
 from workbench.render import words
 
+Role = Literal["legacy", "candidate"]
 WIDTH, HEIGHT = 250.0, 42.0
 _LEFT, _RIGHT = 8.0, 242.0
 _LINES = {"legacy": 11.0, "candidate": 21.0}
@@ -24,7 +26,7 @@ _LINES = {"legacy": 11.0, "candidate": 21.0}
 class Dot:
     """A dot with its whisker, in pixels. An open end: the interval goes on beyond the picture."""
 
-    role: Literal["legacy", "candidate"]
+    role: Role
     x: float
     y: float
     low: float
@@ -58,17 +60,19 @@ class _Axis:
 def pair(finding: Finding) -> Pair | None:
     """The pair plot of a finding; None where there is nothing to compare."""
     on_change = _on_change(finding)
-    measures = _measures(finding, on_change)
+    same = _same(finding) if on_change else None
+    measures = _measures(finding, on_change, same)
     if not measures or _says_nothing(finding, measures):
         return None
-    axis = _axis(measures.values(), finding.limit, on_change)
     unit = next(iter(measures.values())).unit
+    axis = _axis(measures.values(), finding.limit, from_zero=same is None)
+    signed = on_change and words.is_difference(finding)
     return Pair(
         dots=tuple(_dot(role, measure, axis) for role, measure in measures.items()),
         band=_band(finding.limit, axis),
         edges=_edges(finding.limit, axis),
-        same=axis(_neutral(unit)) if on_change else None,
-        ends=(words.tick(axis.low, unit, on_change), words.tick(axis.high, unit, on_change)),
+        same=None if same is None else axis(same),
+        ends=(words.tick(axis.low, unit, signed), words.tick(axis.high, unit, signed)),
         label=label(finding),
     )
 
@@ -79,8 +83,9 @@ def label(finding: Finding) -> str:
     for name in ("legacy", "candidate", "change"):
         measure: Measure | None = getattr(finding, name)
         if measure is not None:
-            between = words.interval(measure, name == "change")
-            parts.append(f"{name} {words.measure(measure, name == 'change')}" + (f" ({between})" if between else ""))
+            signed = name == "change" and words.is_difference(finding)
+            between = words.interval(measure, signed)
+            parts.append(f"{name} {words.measure(measure, signed)}" + (f" ({between})" if between else ""))
     shown = finding.shown
     if finding.limit and shown:
         parts.append(words.limit(finding.limit, shown.unit, words.is_change(finding)))
@@ -93,24 +98,26 @@ def _on_change(finding: Finding) -> bool:
     return finding.legacy is None and finding.candidate is None
 
 
-def _neutral(unit: str) -> float:
-    return 1.0 if unit == "x" else 0.0
+def _same(finding: Finding) -> float | None:
+    """Where the change would stand if nothing had changed; None if it has no such place."""
+    if words.is_difference(finding):
+        return 0.0
+    if finding.change is not None and finding.change.unit == "x":
+        return 1.0
+    return None
 
 
-def _measures(finding: Finding, on_change: bool) -> dict[Literal["legacy", "candidate"], Measure]:
+def _measures(finding: Finding, on_change: bool, same: float | None) -> dict[Role, Measure]:
+    both: dict[Role, Measure | None] = {"legacy": finding.legacy, "candidate": finding.candidate}
     if on_change:
-        change = finding.change
-        if change is None or not math.isfinite(change.value):
-            return {}
-        return {"legacy": Measure(value=_neutral(change.unit), unit=change.unit), "candidate": change}
-    both: dict[Literal["legacy", "candidate"], Measure | None] = {
-        "legacy": finding.legacy,
-        "candidate": finding.candidate,
-    }
-    return {role: measure for role, measure in both.items() if measure is not None and math.isfinite(measure.value)}
+        unit = finding.change.unit if finding.change else ""
+        both = {"legacy": None if same is None else Measure(value=same, unit=unit), "candidate": finding.change}
+    found = {role: measure for role, measure in both.items() if measure is not None and math.isfinite(measure.value)}
+    # "As before" alone would be a picture of nothing.
+    return {} if on_change and "candidate" not in found else found
 
 
-def _says_nothing(finding: Finding, measures: dict[Literal["legacy", "candidate"], Measure]) -> bool:
+def _says_nothing(finding: Finding, measures: dict[Role, Measure]) -> bool:
     """One dot alone on a line of its own making."""
     alone = next(iter(measures.values()))
     return len(measures) == 1 and finding.limit is None and alone.low is None and alone.high is None
@@ -120,12 +127,12 @@ def _finite(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def _axis(measures: Iterable[Measure], limit: Limit | None, on_change: bool) -> _Axis:
+def _axis(measures: Iterable[Measure], limit: Limit | None, from_zero: bool) -> _Axis:
     """One scale that holds every dot, whisker and limit, with round ends; from 0 where 0 is near."""
     seen = _finite(x for measure in measures for x in (measure.value, measure.low, measure.high))
     seen += _finite(limit.accepted) if limit else []
     low, high = min(seen), max(seen)
-    if not on_change and low >= 0 and low <= 0.6 * high:
+    if from_zero and low >= 0 and low <= 0.6 * high:
         low = 0.0
     if low == high:
         reach = abs(low) or 1.0
@@ -142,7 +149,7 @@ def _step(rough: float) -> float:
     return float(next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9)))
 
 
-def _dot(role: Literal["legacy", "candidate"], measure: Measure, axis: _Axis) -> Dot:
+def _dot(role: Role, measure: Measure, axis: _Axis) -> Dot:
     low = measure.value if measure.low is None else measure.low
     high = measure.value if measure.high is None else measure.high
     return Dot(

@@ -1,28 +1,14 @@
-"""Where the templates are (in the wheel or in a checkout), and the one Jinja environment that draws them."""
+"""The one Jinja environment that draws, and our own styles and scripts."""
 
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from workbench.places import templates
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def templates() -> Path:
-    """Folder of the templates: `workbench/share/templates` of the wheel, else `reports/templates` of the checkout.
-
-    Raises FileNotFoundError, naming both places, when neither is there.
-    """
-    places = (_PACKAGE / "share" / "templates", _PACKAGE.parent / "reports" / "templates")
-    for place in places:
-        if place.is_dir():
-            return place
-    looked = " and ".join(str(place) for place in places)
-    raise FileNotFoundError(f"no templates: looked in {looked}. Reinstall migration-workbench.")
 
 
 @cache

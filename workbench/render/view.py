@@ -137,8 +137,8 @@ def row(finding: Finding, question: str, audit: str) -> Row:
     return Row(
         anchor=anchor(audit, finding.key),
         status=finding.status,
-        title=words.plain(finding.title),
-        under=tuple(words.plain(text) for text in (question, finding.subject, finding.reason) if text),
+        title=words.plain(finding.title).strip() or finding.id,
+        under=tuple(words.plain(text) for text in (question, finding.subject, finding.reason) if text.strip()),
         number=words.shown(finding),
         between=words.interval(finding.shown, change),
         limit=words.limit(finding.limit, unit, change),
@@ -271,16 +271,15 @@ def _measures(finding: Finding) -> Grid | None:
             found.append((name, measure))
     if not found:
         return None
-    lines = [
-        (name, words.measure(m, name == "change"), words.interval(m, name == "change") or words.NOTHING, _n(m))
-        for name, m in found
-    ]
-    columns = ("", "value", words.level(next((m for _, m in found if m.level), None)), "n")
+    signed = words.is_difference(finding)
+    lines = [(name, *_in_words(measure, signed and name == "change")) for name, measure in found]
+    columns = ("model", "value", words.level(next((m for _, m in found if m.level), None)), "n")
     return Grid("", columns, (False, True, True, True), tuple(lines), len(lines))
 
 
-def _n(measure: Measure) -> str:
-    return words.NOTHING if measure.n is None else f"{measure.n:,}"
+def _in_words(measure: Measure, change: bool) -> tuple[str, str, str]:
+    n = words.NOTHING if measure.n is None else f"{measure.n:,}"
+    return words.measure(measure, change), words.interval(measure, change) or words.NOTHING, n
 
 
 def _detail(detail: Detail) -> Any:

@@ -51,7 +51,9 @@ _MONTHS = (
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
 _TINY = 1e-4
+_LONG_UNIT = 10
 _UNITS = {"x": "\N{MULTIPLICATION SIGN}", "share": SPACE + "%", "points": SPACE + "points", "%": SPACE + "%"}
+_BREAKS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -96,8 +98,7 @@ def _scale(unit: str) -> float:
 
 
 def _with_unit(text: str, unit: str, change: bool) -> str:
-    if unit == "share" and change:
-        unit = "points"
+    unit = "points" if unit == "share" and change else short(plain(unit), 24) if unit else ""
     if text in ("1", f"+{1}", f"{MINUS}1") and unit in ("rows", "columns", "labels", "points", "groups"):
         unit = unit[:-1]
         return f"{text}{SPACE}{unit}"
@@ -107,15 +108,16 @@ def _with_unit(text: str, unit: str, change: bool) -> str:
 def _texts(measure: Measure, change: bool) -> tuple[str, str, str]:
     """Value, low and high at one number of decimals, without unit; "" where there is no bound."""
     scale = _scale(measure.unit)
-    value, low, high = (None if x is None else x * scale for x in (measure.value, measure.low, measure.high))
+    value = measure.value * scale
+    low, high = (None if bound is None else bound * scale for bound in (measure.low, measure.high))
     bounds = [x for x in (low, high) if x is not None and math.isfinite(x)]
     decimals = None
-    if value is not None and math.isfinite(value) and bounds:
+    if math.isfinite(value) and bounds:
         half = (max(bounds) - min(bounds)) / 2 if len(bounds) > 1 else abs(value - bounds[0])
         decimals = _shared_decimals([value, *bounds], half) if half > 0 else None
     signed = change and measure.unit != "x"
-    shown = [("" if x is None else number(x, decimals, signed)) for x in (value, low, high)]
-    return shown[0], shown[1], shown[2]
+    bounded = ["" if bound is None else number(bound, decimals if bound else 0) for bound in (low, high)]
+    return number(value, decimals if value else 0, signed), bounded[0], bounded[1]
 
 
 def measure(measure: Measure | None, change: bool = False) -> str:
@@ -147,7 +149,7 @@ def level(measure: Measure | None) -> str:
 
 def limit(limit: Limit | None, unit: str = "", change: bool = False) -> str:
     """The limit and who set it: "limit 0.05, Risk policy 4.2", "limit at least 0.8, default"."""
-    return f"limit {accepted(limit, unit, change)}, {plain(limit.set_by)}" if limit else ""
+    return f"limit {accepted(limit, unit, change)}, {short(plain(limit.set_by), 60)}" if limit else ""
 
 
 def accepted(limit: Limit, unit: str = "", change: bool = False) -> str:
@@ -163,7 +165,7 @@ def tick(value: float, unit: str = "", change: bool = False) -> str:
     """A round number at the end of a scale: "0.12", "+5 points"."""
     scaled = value * _scale(unit)
     sign = "+" if change and unit != "x" and scaled > 0 else ""
-    return _with_unit(sign + exact(scaled), unit, change)
+    return _with_unit(sign + exact(scaled), unit if len(unit) <= _LONG_UNIT else "", change)
 
 
 def exact(value: float) -> str:
@@ -183,8 +185,18 @@ def shown(finding: Finding) -> str:
 
 
 def is_change(finding: Finding) -> bool:
-    """Whether the shown measure is the change."""
-    return finding.shown is not None and finding.shown is finding.change
+    """Whether the shown measure is a difference, which has a sign, and points where it is one of shares."""
+    return finding.shown is not None and finding.shown is finding.change and is_difference(finding)
+
+
+def is_difference(finding: Finding) -> bool:
+    """Whether the change is candidate minus legacy, and not a distance, an agreement or a ratio of the two."""
+    if finding.legacy is None or finding.candidate is None or finding.change is None:
+        return False
+    before, after = finding.legacy.value, finding.candidate.value
+    return math.isclose(
+        finding.change.value, after - before, rel_tol=1e-6, abs_tol=1e-9 * max(abs(before), abs(after), 1)
+    )
 
 
 def count(n: int, one: str, many: str = "") -> str:
@@ -242,7 +254,7 @@ def split(sentence: str) -> tuple[str, str]:
 def plain(text: str) -> str:
     """Text on one line without control or direction characters, which could rewrite a line or a terminal."""
     text = _BIDI.sub("", text)
-    return "".join("\N{REPLACEMENT CHARACTER}" if _control(char) else char for char in re.sub(r"[\r\n\t]+", " ", text))
+    return "".join("\N{REPLACEMENT CHARACTER}" if _control(char) else char for char in _BREAKS.sub(" ", text))
 
 
 def _control(char: str) -> bool:
@@ -289,5 +301,5 @@ def _cell(cell: Cell, unit: str, decimals: int | None) -> str:
 
 def heading(name: str, unit: str = "") -> str:
     """A column's name with its unit: "latency, ms"."""
-    sign = {"share": "%", "x": "\N{MULTIPLICATION SIGN}"}.get(unit, unit)
+    sign = {"share": "%", "x": "\N{MULTIPLICATION SIGN}"}.get(unit, short(plain(unit), 24) if unit else "")
     return f"{short(plain(name), 80)}, {sign}" if sign else short(plain(name), 80)
