@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 from workbench.models.protocol import Input, Label, Model, ModelError, Outputs, Piece, Refused
 
 if TYPE_CHECKING:
-    from workbench.models.door import open_model
+    from workbench.models.door import in_host, open_model
 
-__all__ = ["Input", "Label", "Model", "ModelError", "Outputs", "Piece", "Refused", "open_model"]
+__all__ = ["Input", "Label", "Model", "ModelError", "Outputs", "Piece", "Refused", "in_host", "open_model"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "open_model":
-        from workbench.models.door import open_model
+    if name in ("in_host", "open_model"):
+        from workbench.models import door
 
-        return open_model
+        return getattr(door, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,7 +34,18 @@ def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
 
     if sniff(path).format in IN_HOST:
         return _in_host(uri, folder, chosen)
-    return cast("Model", _open(uri, folder, chosen))
+    model = _open(uri, folder, chosen)
+    model.address = (uri, folder, chosen)
+    return cast("Model", model)
+
+
+def in_host(model: Model) -> Model:
+    """The same model answering from a process of its own, for honest times and memory; close it after use.
+
+    A model that has a host already, or was not opened by `open_model`, is given back as it is.
+    """
+    address = getattr(model, "address", None)
+    return model if address is None else _in_host(*address)
 
 
 def _in_host(uri: str, folder: Path, options: Options) -> Model:
@@ -101,7 +112,9 @@ def _open_file(path: Path, options: Options, hosted: bool) -> Any:
 
 
 def _for_torch(options: Options) -> dict[str, Any]:
-    return {"threads": options.threads} if options.threads != 1 else {}
+    """What a torch file that was not made here does not say. Its threads are the process's."""
+    given = {"task": options.task, "classes": options.classes, "inputs": options.inputs or options.features}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _open_booster(kind: str, path: Path, fingerprint: str, options: Options) -> Any:
