@@ -3,6 +3,8 @@ to this workbench's own reading; the tree IR answers where it is not, or with th
 
 from __future__ import annotations
 
+import contextlib
+import io
 from importlib import import_module
 from typing import Any
 
@@ -167,7 +169,9 @@ def open_lightgbm(
     booster = _named(read_lightgbm(data, categorical), features)
     live = None
     if reader == "library" and (lightgbm := _library("lightgbm")) is not None:
-        live = lightgbm.Booster(model_str=data.decode(), params={"verbosity": -1})
+        # It prints a line for every training parameter that a newer version has dropped.
+        with contextlib.redirect_stdout(io.StringIO()):
+            live = lightgbm.Booster(model_str=data.decode())
     model = LightGBMModel(booster, live, fingerprint, classes)
     model.threads = threads
     return model

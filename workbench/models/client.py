@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -201,7 +202,7 @@ class _Process:
             stderr=self.errors,
             env=environment,
         )
-        self.finalizer = weakref.finalize(self, _kill, self.popen)
+        self.finalizer = weakref.finalize(self, _end, self.popen, self.errors)
 
     def exchange(self, message: bytes, timeout: float) -> tuple[dict[str, Any], list[bytes]]:
         """One request and its reply. Raises _Died where there is none in time."""
@@ -249,18 +250,16 @@ class _Process:
 
     def end(self) -> None:
         self.finalizer()
-        for pipe in (self.popen.stdin, self.popen.stdout, self.errors):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except OSError:
-                    continue
 
 
-def _kill(popen: subprocess.Popen[bytes]) -> None:
+def _end(popen: subprocess.Popen[bytes], errors: IO[bytes]) -> None:
     if popen.poll() is None:
         popen.kill()
         popen.wait()
+    for pipe in (popen.stdin, popen.stdout, errors):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def _ending(code: int) -> str:

@@ -100,7 +100,8 @@ def _parsed(series: pd.Series[Any], name: str) -> NDArray[np.float64]:
     absent = series.isna().to_numpy(dtype=bool)
     text = series.astype(object).map(lambda value: str(value).strip())
     words = text.str.lower()
-    numbers = pd.to_numeric(words.map(WORDS).where(words.isin(WORDS), text), errors="coerce").to_numpy(dtype="float64")
+    parsed = pd.to_numeric(words.map(WORDS).where(words.isin(WORDS), text), errors="coerce")
+    numbers = np.array(parsed, dtype=np.float64)
     numbers[absent] = np.nan
     wrong = np.isnan(numbers) & ~absent & ~words.isin(BLANK).to_numpy(dtype=bool)
     if wrong.any():
@@ -131,9 +132,10 @@ def _objects(series: pd.Series[Any]) -> pd.Series[Any]:
 
 def _as_text(series: pd.Series[Any], known: frozenset[str]) -> pd.Series[Any]:
     values = _objects(series)
-    if isinstance(series.dtype, pd.StringDtype) or pd.api.types.infer_dtype(values, skipna=True) == "string":
+    if isinstance(series.dtype, pd.StringDtype) or pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
         return values
-    return values.map(lambda value: value if isinstance(value, str) or value != value else _spelled(value, known))
+    spelled = values.map(lambda value: value if isinstance(value, str) or value != value else _spelled(value, known))
+    return spelled.astype(object)
 
 
 def _spelled(value: Any, known: frozenset[str]) -> str:

@@ -1,6 +1,7 @@
 """A Python callable as a model: `python:package.module:function`. Runs in the model host.
 
-The migration folder is on its path. The function takes a DataFrame and returns labels, scores [n] of the positive class, probabilities [n, k], or values.
+The migration folder is on its path. The function takes a DataFrame and returns labels, scores [n] of the positive
+class, probabilities [n, k], or values.
 """
 
 from __future__ import annotations

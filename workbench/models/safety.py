@@ -23,6 +23,9 @@ from workbench.models.sniff import packed, unpacked
 
 LIST = Path(__file__).with_name("allowed.json")
 WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+WRAPPERS = (WRAPPER, ("sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrapper"))
+"""What announces bytes that follow in the file. The second is the joblib inside scikit-learn before 0.23."""
+
 NESTED = 20
 
 Name = tuple[str, str]
@@ -51,17 +54,19 @@ def inspect(path: Path) -> Found:
     """
     with path.open("rb") as file:
         packing = packed(file.read(16))
-    found = Found()
+    found, broken = Found(), ""
     with unpacked(path, packing) as stream:
         try:
             walk(stream, found)
         except (ModelError, RecursionError) as error:
-            raise _refused(path, found, str(error)) from None
+            broken = str(error)
         except Exception as error:
-            raise _refused(path, found, f"it is no whole pickle ({error})") from error
+            broken = f"it is no whole pickle ({error})"
     off = sorted(found.names - allowed())
     if off:
-        raise _refused(path, found, f"it asks for {_listed(off)}, which a model of the known libraries never needs")
+        broken = f"it asks for {_listed(off)}, not on the list of what a model may load"
+    if broken:
+        raise _refused(path, found, broken)
     return found
 
 
@@ -88,9 +93,9 @@ def _refused(path: Path, found: Found, reason: str) -> Refused:
     version = found.versions.get("scikit-learn")
     writer = f" written by scikit-learn {version}" if version else ""
     return Refused(
-        f"{path.name} is a pickle{writer} and is not opened: {reason}. Nothing of it was run. If you trust its source: "
-        "open it in the environment it was made in and save the plain scikit-learn estimator with joblib.dump, "
-        "or export it as ONNX, or train it again"
+        f"{path.name} is a pickle{writer} and is not opened: {reason}. Nothing of it was run. If you trust its source, "
+        "open it in the environment it was made in and save the plain estimator there with joblib.dump or as ONNX; "
+        "else train the model again"
     )
 
 
@@ -127,6 +132,13 @@ REFUSED = {
 }
 
 
+class _Forward:
+    """A stream that only reads on: asked for its place, a compressed one would have to seek."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.read, self.readline = stream.read, stream.readline
+
+
 class _Walk:
     """One pass over one pickle: a stack and a memo of symbols."""
 
@@ -136,7 +148,7 @@ class _Walk:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> None:
-        for opcode, argument, _ in pickletools.genops(self.stream):
+        for opcode, argument, _ in pickletools.genops(_Forward(self.stream)):  # type: ignore[arg-type]
             name = opcode.name
             if name in REFUSED:
                 raise Refused(f"it uses {REFUSED[name]}, which no model file needs")
@@ -220,7 +232,7 @@ class _Walk:
             self.versions(state)
         if isinstance(target, _Made):
             target.state = state
-            if _name(target.function) == WRAPPER:
+            if _name(target.function) in WRAPPERS:
                 self.skip_array(state)
         self.stack.append(target)
 

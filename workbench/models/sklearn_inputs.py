@@ -49,6 +49,8 @@ def _trace(piece: Piece, columns: list[str]) -> Iterator[Use]:
             yield from _trace(part, [_column(one, columns) for one in chosen] if isinstance(chosen, list) else [])
     elif "_preprocessor" in children:
         yield from _trace(children["_preprocessor"], columns)
+        # What its encoder leaves alone, its trees compare.
+        yield from ((column, piece, place) for place, column in enumerate(columns))
     elif children and piece.trees is None and not piece.arrays.keys() & {"coef_", "categories_.0", "statistics_"}:
         for _, part in piece.children:
             if part.kind != "sklearn.preprocessing.LabelEncoder" and _fits(part, len(columns)):

@@ -130,8 +130,9 @@ def _base(text: str, objective: str, outputs: int) -> NDArray[np.float64]:
     stored = np.broadcast_to(stored, outputs).copy()
     link = LINKS[objective]
     if link == "sigmoid":
-        return np.asarray(np.log(stored) - np.log1p(-stored))
-    return np.asarray(np.log(stored)) if link == "exp" else stored
+        # In float32 and in this form, as XGBoost's ProbToMargin: the margin is then the library's to the last bit.
+        return -np.log(np.float32(1) / stored.astype(np.float32) - np.float32(1)).astype(np.float64)
+    return np.log(stored.astype(np.float32)).astype(np.float64) if link == "exp" else stored
 
 
 def _trees(
