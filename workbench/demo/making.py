@@ -125,10 +125,10 @@ def _migration(clean: bool, limits: Mapping[str, Limit]) -> Migration:
 _WHY = {
     "data": "A synthetic sample, made up by `workbench demo`, about no real person. truths.json: what is wrong in it.",
     "legacy": "a scikit-learn pipeline: imputers, encoders and a histogram gradient boosting, saved with joblib",
-    "task.target": "column that holds the truth: 1 where the loan was paid back",
-    "task.positive": "the class that counts as selected: a loan is granted to those who are expected to repay",
-    "roles.protected": "attributes no group of which may be treated worse; the model does not read them",
-    "roles.personal": "columns that hold personal data; the model does not need them",
+    "task.target": "1 where the loan was paid back",
+    "task.positive": "a loan is granted to those who are expected to repay",
+    "roles.protected": "the model does not read them",
+    "roles.personal": "the model does not need them",
 }
 
 _README = """\

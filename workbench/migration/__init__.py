@@ -5,9 +5,10 @@ from workbench.migration.declared import FILE, VERSION, Data, Limits, Migration,
 from workbench.migration.problems import MigrationError, Problem
 from workbench.migration.reading import open_migration
 from workbench.migration.updating import update
-from workbench.migration.writing import render, write
+from workbench.migration.writing import CHECK, render, write
 
 __all__ = [
+    "CHECK",
     "FILE",
     "VERSION",
     "Data",

@@ -51,9 +51,11 @@ class Task(Part):
     kind: Literal["binary", "multiclass", "regression"] = Field(description="binary, multiclass or regression")
     target: str = Field(min_length=1, description="column that holds the truth")
     positive: str | int | float | bool | None = Field(
-        default=None, description="binary: the class that counts as selected"
+        default=None, description="the class that counts as selected (binary tasks)"
     )
-    threshold: float = Field(default=0.5, ge=0, le=1, description="binary: selected where P(positive) >= threshold")
+    threshold: float = Field(
+        default=0.5, ge=0, le=1, description="selected where P(positive) >= threshold (binary tasks)"
+    )
 
     @model_validator(mode="after")
     def _binary_needs_positive(self) -> Task:

@@ -17,6 +17,8 @@ from workbench.migration.problems import said
 from workbench.migration.reading import parse
 
 WIDTH = 110
+CHECK = "PLEASE CHECK"
+"""How a reason begins that a person should look at."""
 Reasons = Mapping[str, str]
 """Why a value is as it is, by dotted key: {"task.target": "..."}; a section's own key may carry a reason too."""
 
@@ -94,11 +96,18 @@ def _workbench(migration: Migration) -> list[str]:
 def _section(name: str, part: Data | Task | Roles, why: Reasons) -> list[str]:
     lines: list[str] = []
     for key, field in type(part).model_fields.items():
-        lines += _comment(why.get(f"{name}.{key}") or field.description or "", 2)
+        if isinstance(part, Task) and part.kind != "binary" and key in ("positive", "threshold"):
+            continue
+        lines += _comment(_said(field.description or "", why.get(f"{name}.{key}", "")), 2)
         lines += _key(f"{name}.{key}", key, getattr(part, key))
     # A section of nothing but comments would be read as empty.
     header = f"{name}:" if any(not line.lstrip().startswith("#") for line in lines) else f"{name}: {{}}"
     return [*_comment(why.get(name, "")), header, *lines]
+
+
+def _said(about: str, reason: str) -> str:
+    """What a key is for, and why it has this value; a question to the reader starts a line of its own."""
+    return f"{about}{chr(10) if reason.startswith(CHECK) else ': '}{reason}" if reason else about
 
 
 def _key(dotted: str, key: str, value: object) -> list[str]:
@@ -114,7 +123,10 @@ def _source(name: str, source: ModelSource | None, why: Reasons) -> list[str]:
         about = about or f"{name}: left out, for the replatform notebook makes it. Or name a file of your own:"
         return [*_comment(about), f"# {name}:", "#   uri: candidate.pt2"]
     lines = [*_comment(about), f"{name}:", *_comment(why.get(f"{name}.uri", ""), 2), *_entry("uri", source.uri, 2)]
-    return lines + (_entry("options", source.options, 2) if source.options else [])
+    if not source.options:
+        return lines
+    reasons = [reason for key, reason in why.items() if key.startswith(f"{name}.options")]
+    return [*lines, *_comment("\n".join(reasons), 2), *_entry("options", source.options, 2)]
 
 
 def _limits(limits: Mapping[str, Limit], titles: Mapping[str, str]) -> list[str]:
@@ -161,7 +173,7 @@ def inline(value: object) -> str:
     return scalar(value)
 
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./*-]*( [A-Za-z_][A-Za-z0-9_./*-]*)*\Z")
+_WORD = re.compile(r"((\.{1,2}/)+|/)?[A-Za-z_][A-Za-z0-9_./*-]*( [A-Za-z_][A-Za-z0-9_./*-]*)*\Z")
 _RESERVED = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 

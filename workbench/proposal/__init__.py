@@ -1,0 +1,173 @@
+"""A migration.yaml proposed from the data and the legacy model, every value with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.evidence import Limit, Plain
+from workbench.migration import FILE, Data, Migration, MigrationError, ModelSource, Problem, Roles, Task, render, write
+from workbench.proposal.roles import propose_roles
+from workbench.proposal.seen import ANSWERED, LOOKED_AT, Proposed, Seen, listed
+from workbench.proposal.sources import Files, ProposalError, Uris, absent, relative, sort_files, written
+from workbench.proposal.target import propose_target
+from workbench.proposal.task import propose_classes, propose_kind, propose_positive, propose_threshold
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.models import Model
+
+__all__ = ["Proposal", "ProposalError", "Proposed", "propose"]
+
+
+class Proposal(Plain):
+    """A migration as proposed, not written yet, and each value with how sure it is and why."""
+
+    migration: Migration
+    values: tuple[Proposed, ...]
+
+    @property
+    def why(self) -> dict[str, str]:
+        """The comments of the file, by dotted key."""
+        return {value.key: value.comment for value in self.values}
+
+    @property
+    def unsure(self) -> tuple[Proposed, ...]:
+        """What a person must look at."""
+        return tuple(value for value in self.values if value.confidence == "low")
+
+    def text(self, titles: Mapping[str, str] | None = None) -> str:
+        """migration.yaml as it would be written. titles: what each limited finding asks."""
+        return render(self.migration, self.why, titles)
+
+    def write(self, titles: Mapping[str, str] | None = None, *, force: bool = False) -> Path:
+        """Writes it. Raises MigrationError where there is a migration already, unless `force`."""
+        return write(self.migration.folder, self.migration, self.why, titles, force=force)
+
+
+def propose(
+    name: str,
+    data: Uris,
+    model: str,
+    *,
+    folder: str | Path,
+    target: str | None = None,
+    positive: str | int | float | bool | None = None,
+    protected: Sequence[str] | None = None,
+    train: Uris | None = None,
+    production: Uris | None = None,
+    task: str | None = None,
+    options: Mapping[str, object] | None = None,
+    limits: Mapping[str, Limit] | None = None,
+    force: bool = False,
+) -> Proposal:
+    """Looks at a sample of the rows and the model's answers to some of them, and proposes a migration in `folder`.
+
+    data, train, production, model: relative to the working folder; data may be a folder whose file names tell.
+    What is given is taken; the rest is proposed. limits: the audits' defaults, by finding id.
+    Raises ProposalError, DataError or ModelError (each says what to do), MigrationError where there is one already.
+    """
+    from workbench.data import open_data
+
+    folder = Path(folder)
+    _refuse_existing(folder, force)
+    files = sort_files(data, train, production)
+    holdout = open_data(files.holdout)
+    rows = holdout.sample(LOOKED_AT)
+    opened = _answering(model, folder, rows, task, dict(options or {}))
+    try:
+        seen = Seen(holdout, rows, opened)
+        values = _values(seen, files, target, positive, protected, task)
+    finally:
+        opened.close()
+    return _proposal(name, folder, files, model, dict(options or {}), values, dict(limits or {}))
+
+
+def _refuse_existing(folder: Path, force: bool) -> None:
+    if (folder / FILE).exists() and not force:
+        advice = (
+            "there is a migration here already: give another folder, change that file, or overwrite it with --force"
+        )
+        raise MigrationError([Problem(0, "", advice, str(folder / FILE))])
+
+
+def _answering(uri: str, folder: Path, rows: pd.DataFrame, task: str | None, options: dict[str, object]) -> Model:
+    """The model, open. One that does not say what it does is asked as each kind of task in turn."""
+    from workbench.models import ModelError, open_model
+
+    if not uri.startswith(("python:", "column:")):
+        return open_model(uri, folder=Path(), **options)
+    home = folder if uri.startswith("python:") and folder.is_dir() else Path()
+    said: list[ModelError] = []
+    for kind in [task] if task else ["binary", "multiclass", "regression"]:
+        model = open_model(uri, folder=home, **{**options, "task": kind})
+        try:
+            model.predict(rows.iloc[:ANSWERED])
+            return model
+        except ModelError as error:
+            said.append(error)
+            model.close()
+    raise said[0]
+
+
+def _values(
+    seen: Seen, files: Files, target: str | None, positive: object, protected: Sequence[str] | None, task: str | None
+) -> list[Proposed]:
+    truth = propose_target(seen, target)
+    kind = propose_kind(seen, truth.value, task)
+    values = [*_data(seen, files), _legacy(seen), kind, truth]
+    if kind.value == "binary":
+        values += [propose_positive(seen, truth.value, positive), propose_threshold(seen)]
+    if kind.value != "regression" and (classes := propose_classes(seen, truth.value)):
+        values.append(classes)
+    return values + propose_roles(seen, truth.value, protected)
+
+
+def _data(seen: Seen, files: Files) -> list[Proposed]:
+    said = [text for text in (absent(files), *seen.table.notes[:3]) if text]
+    values = [Proposed(key="data", confidence="high", why="\n".join(said))] if said else []
+    rows = f"{seen.table.rows:,} rows, {len(seen.columns)} columns"
+    for part, why in files.why.items():
+        text = f"{rows}; {why}" if part == "holdout" else why
+        values.append(Proposed(key=f"data.{part}", value=getattr(files, part), confidence="high", why=text))
+    return values
+
+
+def _legacy(seen: Seen) -> Proposed:
+    model = seen.model
+    asked = [wanted.name for wanted in model.inputs]
+    reads = f"; it reads {len(asked)} columns: {listed(asked, 20)}" if asked else ""
+    kind = "a prediction already in the data" if model.format == "column" else f"a {model.format} model{reads}"
+    why = f"{kind}. It answered {len(seen.answers):,} rows of the holdout"
+    return Proposed(key="legacy", confidence="high", why=why)
+
+
+def _proposal(
+    name: str,
+    folder: Path,
+    files: Files,
+    model: str,
+    options: dict[str, object],
+    values: list[Proposed],
+    limits: dict[str, Limit],
+) -> Proposal:
+    by_key: dict[str, Any] = {value.key: value.value for value in values}
+    parts: dict[str, Any] = {
+        part: written(uris, folder) for part in ("holdout", "train", "production") if (uris := getattr(files, part))
+    }
+    if classes := by_key.get("legacy.options.classes"):
+        options = {**options, "classes": classes}
+    uri = model if ":" in model.split("/")[0][2:] else relative(model, folder)
+    roles = {key.removeprefix("roles."): value for key, value in by_key.items() if key.startswith("roles.") and value}
+    task = {key.removeprefix("task."): value for key, value in by_key.items() if key.startswith("task.")}
+    migration = Migration(
+        name=name,
+        data=Data(**parts),
+        legacy=ModelSource(uri=uri, options=options),
+        task=Task(**task),
+        roles=Roles(**roles),
+        limits=limits,
+    )
+    return Proposal(migration=migration.at(folder), values=tuple(values))

@@ -1,0 +1,101 @@
+"""What there is to propose from: a sample of the holdout, and the model's answers to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from workbench.evidence import Plain
+from workbench.migration import CHECK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.data import Table
+    from workbench.models import Model, Outputs
+
+LOOKED_AT = 20_000
+"""Rows looked at, at most."""
+ANSWERED = 2_000
+"""Rows the model answers, at most."""
+
+Confidence = Literal["given", "high", "medium", "low"]
+
+
+class Proposed(Plain):
+    """A value of migration.yaml, how sure it is, and why. key: dotted, "task.target"."""
+
+    key: str
+    value: Any = None
+    confidence: Confidence
+    why: str = Field(description="in words, for a person who decides")
+
+    @property
+    def comment(self) -> str:
+        """The reason as it stands in the file."""
+        return f"{CHECK}: {self.why}" if self.confidence == "low" else self.why
+
+
+@dataclass(frozen=True)
+class Seen:
+    """table: the holdout; frame: a sample of it; model: the legacy model, open."""
+
+    table: Table
+    frame: pd.DataFrame
+    model: Model
+
+    @cached_property
+    def answers(self) -> Outputs:
+        """The model's answers to the first rows of the sample. Raises ModelError naming columns the data lacks."""
+        return self.model.predict(self.head)
+
+    @property
+    def head(self) -> pd.DataFrame:
+        return self.frame.iloc[:ANSWERED]
+
+    @property
+    def columns(self) -> list[str]:
+        return [column.name for column in self.table.columns]
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """Columns of the data the model reads; LightGBM writes underscores for the spaces in a name."""
+        asked = {wanted.name for wanted in self.model.inputs}
+        return frozenset(name for name in self.columns if name in asked or name.replace(" ", "_") in asked)
+
+    @cached_property
+    def distinct(self) -> dict[str, int]:
+        """Distinct values in the sample, missing ones left out."""
+        return {
+            name: int(self.frame[name].astype("str").where(self.frame[name].notna()).nunique()) for name in self.columns
+        }
+
+    @property
+    def whole(self) -> bool:
+        return len(self.frame) == self.table.rows
+
+    @property
+    def among(self) -> str:
+        """Where a fact was seen, in words."""
+        return f"all {self.table.rows:,} rows" if self.whole else f"{len(self.frame):,} of {self.table.rows:,} rows"
+
+
+def plain(label: object) -> str:
+    """One spelling per label: 1, 1.0, True and "1" are the same class."""
+    if hasattr(label, "item"):
+        label = label.item()
+    if isinstance(label, bool):
+        label = int(label)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    text = str(label).strip()
+    return {"true": "1", "false": "0"}.get(text.lower(), text)
+
+
+def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:
+    """`a, b and 3 more`."""
+    shown = ", ".join(name if len(name) <= 40 else f"{name[:39]}…" for name in names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
