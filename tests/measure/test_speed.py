@@ -28,14 +28,14 @@ class Machine:
         return self.now
 
     def side(self, times: float):
-        def timed(frame: pd.DataFrame, calls: int) -> tuple[int, int]:
+        def timed(frame: pd.DataFrame, calls: int) -> tuple[list[int], list[int]]:
             self.level = 0.9 * self.level + self.pace * self.rng.normal()
             busy = 1.5 if self.rng.random() < self.spikes else 1.0
             log = self.noise * self.rng.standard_t(4) + self.level + self.drift * self.now
             cpu = self.call * times * calls * math.exp(self.noise / 3 * self.rng.normal())
             wall = self.call * times * calls * math.exp(log) * busy
             self.now += wall
-            return int(wall * 1e9), int(cpu * 1e9)
+            return [int(wall * 1e9)], [int(cpu * 1e9)]
 
         return timed
 
@@ -139,10 +139,10 @@ def test_orders_are_seeded_palindromes_of_all_sides():
 
 def test_warm_up_waits_until_three_windows_agree():
     costs = iter([0.5, 0.3, 0.2, 0.12, 0.1, 0.1, 0.1, 0.1, 0.1])
-    per_call, settled = speed.warm_up(lambda frame, calls: (int(next(costs) * 1e9 * calls), 1), FRAME)
+    per_call, settled = speed.warm_up(lambda frame, calls: ([int(next(costs) * 1e9 * calls)], [1]), FRAME)
     assert (per_call, settled) == (0.1, True)
     endless = (0.1 * 1.2**n for n in itertools.count())
-    assert not speed.warm_up(lambda frame, calls: (int(next(endless) * 1e9 * calls), 1), FRAME)[1]
+    assert not speed.warm_up(lambda frame, calls: ([int(next(endless) * 1e9 * calls)], [1]), FRAME)[1]
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_latencies_are_taken_in_turns():
     def side(number: int):
         def timed(frame, calls):
             turns.append(number)
-            return (number + 1) * 1000, 1000
+            return [(number + 1) * 1000] * calls, [1000] * calls
 
         return timed
 
