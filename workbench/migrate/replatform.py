@@ -1,13 +1,13 @@
-"""Replatform: make the candidate from the legacy model, exactly. It makes and reports; whether it is right, parity says."""
+"""Replatform: make the candidate from the legacy model, exactly. Whether it is right, parity says."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -54,6 +54,7 @@ class Params(audit.Params):
 def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Finding]:
     """Describe, lift, save `folder/candidate.pt2` with its plain spec. A refusal is one ABSENT finding with advice."""
     from workbench.migrate.lift import CannotLift, lift_piece
+    from workbench.migrate.lift.ops import Op
 
     started = time.monotonic()
     try:
@@ -70,7 +71,7 @@ def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Fin
         return
     files = lifted.save(folder / NAME)
     seconds = time.monotonic() - started
-    operations = Counter(op.name for op in lifted.module.op.modules() if hasattr(op, "name"))
+    operations = Counter(op.name for op in lifted.module.op.modules() if isinstance(op, Op))
     yield LIFTED.found(
         f"{piece.kind} is now one torch module",
         candidate=Measure(value=seconds, unit="s"),
@@ -102,10 +103,8 @@ def _shapes(piece: Piece) -> str:
     return f"{sum(array.size for array in piece.arrays.values())} fitted values" if piece.arrays else ""
 
 
-def _edge(edge: dict[str, object]) -> Detail:
-    columns = edge["columns"]
-    assert isinstance(columns, list)
-    rows = tuple((c["name"], c["read"], len(c["values"]), ", ".join(c["refuses"])) for c in columns)
+def _edge(edge: Mapping[str, Any]) -> Detail:
+    rows = tuple((c["name"], c["read"], len(c["values"]), ", ".join(c["refuses"])) for c in edge["columns"])
     names = ("column", "read as", "values known", "refuses")
     return Table(title="The edge: how raw columns are read", columns=names, rows=rows)
 

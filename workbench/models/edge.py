@@ -3,7 +3,8 @@
 A number column becomes float64 with NaN where a value is missing: numbers of any width as they are, bools as 0 and 1,
 text that spells a number as that number; dates are refused. float64 all the way: unix seconds and cents stay exact.
 A category column becomes its place in the stored vocabulary, or one of three codes below it that are kept apart:
-UNKNOWN (a value that is not in it), NONE (None in an object column, which scikit-learn tells from NaN), MISSING.
+UNKNOWN (a value that is not in it), MISSING, and NONE (missing, in a column where the model was trained on None, which
+scikit-learn tells from NaN).
 Values equal as in Python are one value (1, 1.0 and True; never "1").
 """
 
@@ -28,15 +29,16 @@ FIRST = 3
 
 @dataclass(frozen=True)
 class EdgeColumn:
-    """One raw column. values: a category's vocabulary, in code order.
+    """One raw column. values: a category's vocabulary, in code order. none: what is missing is None to the model.
 
     refuses: what the legacy model stops at: "unknown" (a value outside `values`), "missing", "none".
     """
 
     name: str
     read: Literal["number", "category"]
-    values: tuple[Label | None, ...] = ()
+    values: tuple[Label, ...] = ()
     refuses: tuple[str, ...] = ()
+    none: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,14 +69,18 @@ class EdgeSpec:
 
     def to_plain(self) -> dict[str, Plain]:
         columns: list[Plain] = [
-            {"name": c.name, "read": c.read, "values": list(c.values), "refuses": list(c.refuses)} for c in self.columns
+            {"name": c.name, "read": c.read, "values": list(c.values), "refuses": list(c.refuses), "none": c.none}
+            for c in self.columns
         ]
         return {"columns": columns}
 
     @classmethod
     def from_plain(cls, spec: Mapping[str, Any]) -> EdgeSpec:
         return cls(
-            tuple(EdgeColumn(c["name"], c["read"], tuple(c["values"]), tuple(c["refuses"])) for c in spec["columns"])
+            tuple(
+                EdgeColumn(c["name"], c["read"], tuple(c["values"]), tuple(c["refuses"]), bool(c["none"]))
+                for c in spec["columns"]
+            )
         )
 
 
@@ -115,7 +121,7 @@ def _refuse_numbers(column: EdgeColumn, values: NDArray[np.float64]) -> None:
     if "missing" in column.refuses and absent.any():
         raise _refused(column, "nothing", int(np.argmax(absent)))
     if "unknown" in column.refuses:
-        strange = ~absent & ~np.isin(values, np.array([v for v in column.values if v is not None], dtype=np.float64))
+        strange = ~absent & ~np.isin(values, np.array(column.values, dtype=np.float64))
         if strange.any():
             raise _refused(column, repr(float(values[strange][0])), int(np.argmax(strange)))
 
@@ -125,31 +131,24 @@ def _codes(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
 
     if isinstance(series.dtype, pd.CategoricalDtype):
         own = _places(column, pd.Series(series.cat.categories))
-        codes = np.append(own, MISSING)[series.cat.codes.to_numpy()]
+        codes = np.append(own, NONE if column.none else MISSING)[series.cat.codes.to_numpy()]
     else:
         codes = _places(column, series)
     for word, code in (("unknown", UNKNOWN), ("missing", MISSING), ("none", NONE)):
         if word in column.refuses and (codes == code).any():
             row = int(np.argmax(codes == code))
-            raise _refused(column, repr(series.iloc[row]) if code != MISSING else "nothing", row)
+            raise _refused(column, repr(series.iloc[row]) if code == UNKNOWN else "nothing", row)
     return codes
 
 
 def _places(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
+    """Codes by one lookup per distinct value; as objects, so that the text "1" and the number 1 never meet."""
     import pandas as pd
 
-    absent = series.isna().to_numpy(dtype=bool)
-    known = [value for value in column.values if value is not None]
-    # As objects, so that the text "1" and the number 1 never meet; once per distinct value, for speed.
     seen, distinct = pd.factorize(series, use_na_sentinel=True)
-    index = {value: code for code, value in enumerate(column.values) if value is not None}
-    place = np.array([index.get(value, UNKNOWN) for value in distinct.tolist()] if known else [], dtype=np.int64)
-    place = place if len(place) == len(distinct) else np.full(len(distinct), UNKNOWN, dtype=np.int64)
-    codes = np.append(place, MISSING)[seen]
-    if absent.any() and series.dtype == object:
-        none = np.array([value is None for value in series.to_numpy()], dtype=bool)
-        codes[none] = column.values.index(None) if None in column.values else NONE
-    return codes
+    place = {value: code for code, value in enumerate(column.values)}
+    codes = [place.get(value, UNKNOWN) for value in distinct.tolist()]
+    return np.array([*codes, NONE if column.none else MISSING], dtype=np.int64)[seen]
 
 
 def _refused(column: EdgeColumn, seen: str, row: int) -> ModelError:

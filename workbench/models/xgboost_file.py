@@ -131,8 +131,8 @@ def _base(text: str, objective: str, outputs: int) -> NDArray[np.float64]:
     link = LINKS[objective]
     if link == "sigmoid":
         # In float32 and in this form, as XGBoost's ProbToMargin: the margin is then the library's to the last bit.
-        return -np.log(np.float32(1) / stored.astype(np.float32) - np.float32(1)).astype(np.float64)
-    return np.log(stored.astype(np.float32)).astype(np.float64) if link == "exp" else stored
+        return np.asarray(-np.log(np.float32(1) / stored.astype(np.float32) - np.float32(1)), dtype=np.float64)
+    return np.asarray(np.log(stored.astype(np.float32)), dtype=np.float64) if link == "exp" else stored
 
 
 def _trees(

@@ -56,7 +56,8 @@ class Source:
     """A raw column, and what is learnt of it while converting.
 
     vocabulary: what a category column must tell apart. barred: values a piece stops at, though another knows them.
-    allowed: the only numbers a piece takes, None for any. refuses: which special values a piece stops at.
+    allowed: the only numbers a piece takes, None for any. refuses: which special values a piece stops at. none: what
+    is missing is None to the model.
     """
 
     name: str
@@ -66,9 +67,13 @@ class Source:
     barred: set[Label] = field(default_factory=set)
     allowed: tuple[Label, ...] | None = None
     refuses: dict[str, None] = field(default_factory=dict)
+    none: bool = False
     used: bool = False
 
     def learn(self, values: Iterable[Entry]) -> None:
+        values = tuple(values)
+        # The legacy model then gets None for what is missing, as in its training.
+        self.none = self.none or Special.NONE in values
         known = (v for v in values if not isinstance(v, Special) and v not in self.barred)
         self.vocabulary.update(dict.fromkeys(known))
 
@@ -83,7 +88,7 @@ class Source:
 
     def column(self) -> EdgeColumn:
         values = tuple(self.vocabulary) if self.read == "category" else self.allowed or ()
-        return EdgeColumn(self.name, self.read, values, tuple(self.refuses))
+        return EdgeColumn(self.name, self.read, values, tuple(self.refuses), self.none)
 
     @property
     def state(self) -> tuple[object, ...]:

@@ -109,7 +109,9 @@ def _code_encoded(
 
 def _bar_strange(column: Code, place: dict[Entry, int]) -> None:
     source = column.source
-    raw: list[Entry] = [*Special, *source.vocabulary]
+    # Only one of the two ways to be missing can occur in a column.
+    special = (Special.UNKNOWN, Special.NONE if source.none else Special.MISSING)
+    raw: list[Entry] = [*special, *source.vocabulary]
     lost = [value for value in raw if column.replaced.get(value, value) not in place]
     source.refuses.update({value.value: None for value in lost if isinstance(value, Special)})
     source.bar(value for value in lost if not isinstance(value, Special))

@@ -49,8 +49,8 @@ class Column:
         return self.last + 2 if self.missing == MISSING_ZERO and not self.coded else -1
 
 
-def ensemble(trees: Trees) -> Op:
-    """A Trees IR as one op: numbers [n, F] → raw sums [n, K].
+def ensemble(trees: Trees, float32: bool = False) -> Op:
+    """A Trees IR as one op: numbers [n, F] → raw sums [n, K]. float32: the source adds in float32.
 
     Raises ValueError if some trees add to one output and others to all.
     """
@@ -61,7 +61,7 @@ def ensemble(trees: Trees) -> Op:
         to_leaves: Op = _masks(trees, columns, numbers, order)
     else:
         to_leaves = _walk(trees, columns, numbers, order)
-    parts = [_symbols(trees, columns), to_leaves, _leaves(trees, numbers, order, first)]
+    parts = [_symbols(trees, columns), to_leaves, _leaves(trees, numbers, order, first, float32)]
     if trees.base.any() and not _base_fits(trees, order, first):
         parts.append(Affine({}, {"offset": trees.base.astype(np.float64)}))
     return Chain({}, {}, parts)
@@ -271,19 +271,20 @@ def _packed(
     return Walk(config, {"node": node, "root": root, "leaf": leaf, **arrays})
 
 
-def _leaves(trees: Trees, numbers: Numbering, order: Ints, first: Bools) -> Op:
+def _leaves(trees: Trees, numbers: Numbering, order: Ints, first: Bools, float32: bool) -> Op:
     """Leaf values by position; the base goes into each output's first tree, where the library starts its sum."""
     ends = np.flatnonzero(trees.feature < 0)
     at = numbers.start[numbers.tree[ends]] + numbers.low[ends]
     value = np.zeros((len(ends) + 1, trees.value.shape[1] if len(ends) else 1))
     value[at] = trees.value[ends] * trees.weight[numbers.tree[ends], None]
+    value = value.astype(np.float32).astype(np.float64) if float32 else value
     if _base_fits(trees, order, first):
         _add_base(trees, numbers, order, first, value)
     counts = (order >= 0).reshape(int(first.sum()), -1).sum(axis=1)
     divide = float(max(1, counts[0])) if trees.aggregation == "mean" else 1.0
     if trees.aggregation == "mean" and (counts != counts[0]).any():
         raise ValueError(f"the outputs average over different numbers of trees: {counts.tolist()}")
-    return Leaves({"outputs": trees.n_outputs, "divide": divide}, {"value": value})
+    return Leaves({"outputs": trees.n_outputs, "divide": divide, "float32": float32 and trees.value.shape[1] == 1}, {"value": value})
 
 
 def _base_fits(trees: Trees, order: Ints, first: Bools) -> bool:

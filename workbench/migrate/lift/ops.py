@@ -116,6 +116,7 @@ class Lookup(Op):
     table: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        # The first row is UNKNOWN, -3.
         return self.table.index_select(0, codes[:, int(self.config["column"])] + 3)  # type: ignore[arg-type]
 
 
@@ -178,7 +179,8 @@ class Above(Op):
     name = "above"
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        return (x > float(self.config["threshold"])).double()  # type: ignore[arg-type]
+        above: Tensor = x.gt(float(self.config["threshold"])).double()  # type: ignore[arg-type]
+        return above
 
 
 class Fill(Op):

@@ -101,7 +101,7 @@ class Leaves(Op):
     """Leaf positions [n, T] → raw sums [n, K], added in tree order.
 
     value [P, L]: leaf values with weights and base in. L = 1: trees lie output by output, T/K each (padded by an
-    empty tree). divide: trees per output of a forest, else 1.
+    empty tree). divide: trees per output of a forest, else 1. float32: every partial sum is rounded to float32.
     """
 
     name = "tree-leaves"
@@ -110,6 +110,8 @@ class Leaves(Op):
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         n, outputs = x.shape[0], int(self.config["outputs"])  # type: ignore[arg-type]
         found = self.value.index_select(0, x.reshape(-1))
+        if self.config["float32"]:
+            return self._single(found, n * outputs, x.shape[1] // outputs).view(n, outputs)
         shape = (n, outputs, -1) if self.value.shape[1] == 1 else (n, x.shape[1], outputs)
         if self.value.shape[1] == 1:
             total = found.view(n, outputs, x.shape[1] // outputs).cumsum(2)[:, :, -1]
@@ -117,3 +119,10 @@ class Leaves(Op):
             total = found.view(shape).cumsum(1)[:, -1, :]
         divide = float(self.config["divide"])  # type: ignore[arg-type]
         return total if divide == 1 else total / divide
+
+    @staticmethod
+    def _single(found: Tensor, sums: int, each: int) -> Tensor:
+        """Sums rounded to float32 after each tree, as XGBoost does: index_add_ adds one by one, in order."""
+        place = torch.arange(sums, device=found.device)[:, None].expand(-1, each)
+        total = torch.zeros(sums, dtype=torch.float32, device=found.device)
+        return total.index_add(0, place.reshape(-1), found.float().reshape(-1)).double()

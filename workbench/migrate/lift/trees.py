@@ -39,7 +39,7 @@ def _trees(piece: Piece) -> Trees:
     return piece.trees
 
 
-def _raw(piece: Piece, columns: Columns, context: Context) -> list[Op]:
+def _raw(piece: Piece, columns: Columns, context: Context, float32: bool = False) -> list[Op]:
     """Ops from the columns, in the trees' order, to raw sums."""
     trees = _trees(piece)
     before, count = numbers(piece, columns)
@@ -47,16 +47,17 @@ def _raw(piece: Piece, columns: Columns, context: Context) -> list[Op]:
         raise CannotLift(piece.kind, f"its trees ask for {len(trees.features)} columns, and {count} reach it")
     if id(piece) not in context.built:
         try:
-            context.built[id(piece)] = ensemble(trees)
+            context.built[id(piece)] = ensemble(trees, float32)
         except ValueError as error:
             raise CannotLift(piece.kind, str(error)) from error
     return [*before, context.built[id(piece)]]
 
 
-def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, **options: Any) -> Op:
+def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, link: str = "", **options: Any) -> Op:
     trees = _trees(piece)
-    if context.task != "regression" and trees.link in ("identity", "exp") and options.get("raw", True):
-        raise CannotLift(piece.kind, f"its objective gives no probability (link {trees.link!r})", _OBJECTIVE)
+    link = link or trees.link
+    if context.task != "regression" and link in ("identity", "exp") and options.get("raw", True):
+        raise CannotLift(piece.kind, f"its objective gives no probability (link {link!r})", _OBJECTIVE)
     return chain(
         [
             *ops,
@@ -64,7 +65,7 @@ def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, **opt
                 piece,
                 context,
                 trees.n_outputs,
-                link=trees.link,
+                link=link,
                 link_scale=trees.link_scale,
                 label=label,
                 **options,
@@ -122,8 +123,10 @@ def _boosted(piece: Piece, columns: Columns, context: Context, float32: bool) ->
     if isinstance(categories, dict) and categories:
         op, columns = _coded(piece, columns, context, categories)
         ops.append(op)
-    ops += _raw(piece, columns, context)
-    return _answered(piece, context, ops, "argmax", float32=float32)
+    ops += _raw(piece, columns, context, float32)
+    # Booster files of this objective answer log-odds, which the model door turns into a probability.
+    link = "sigmoid" if piece.params.get("objective") == "binary:logitraw" and piece.kind.endswith("Booster") else ""
+    return _answered(piece, context, ops, "argmax", float32=float32, link=link)
 
 
 def _coded(piece: Piece, columns: Columns, context: Context, categories: dict[str, Any]) -> tuple[Op, Columns]:
