@@ -58,15 +58,14 @@ class BoosterModel(OpenModel):
         return np.column_stack(parts)
 
     def typed(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """The rows with pandas categories, for the library to code by itself."""
+        """The rows with pandas categories, for the library to code by itself; an unknown value is missing to it."""
         from workbench.models.inputs import as_values
 
-        return rows.assign(
-            **{
-                name: pd.Categorical(as_values(rows[name], values), categories=list(values))
-                for name, values in self.booster.categories.items()
-            }
-        )
+        known = {}
+        for name, values in self.booster.categories.items():
+            column = as_values(rows[name], values)
+            known[name] = pd.Categorical(column.where(column.isin(values)), categories=list(values))
+        return rows.assign(**known)
 
     def shaped(self, answers: Floats, raw: Floats | None) -> Outputs:
         raw = raw[:, 0] if raw is not None and raw.shape[1] == 1 else raw
