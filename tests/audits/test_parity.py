@@ -10,6 +10,7 @@ import pytest
 
 from workbench.audits import parity
 from workbench.evidence import Finding, Limit, Status, Table
+from workbench.measure.matched import WeightError
 from workbench.migration import Roles, Task
 from workbench.models import Outputs
 from workbench.scored import Problem, Scored, Side
@@ -198,3 +199,12 @@ def test_unknown_truth_is_left_out_of_quality_only() -> None:
 def test_without_limits_everything_is_shown_and_nothing_judged() -> None:
     target, score = _data(300)
     assert _statuses(_run(_scored(target, _binary(score), _binary(score)), {})) == {Status.INFO}
+
+
+@pytest.mark.parametrize("bad, seen", [(np.nan, "1 of 300 weights"), (-1.0, "1 of 300 weights"), (0.0, "all weights")])
+def test_weights_that_cannot_weigh_are_refused_in_a_sentence(bad: float, seen: str) -> None:
+    target, score = _data(300)
+    weight = np.zeros(300)
+    weight[0] = bad
+    with pytest.raises(WeightError, match=seen):
+        _run(_scored(target, _binary(score), None, weight=weight))

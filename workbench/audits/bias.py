@@ -1,7 +1,7 @@
 """Bias: what each group of the protected attributes gets from both models, and whether the move made it worse.
 
 Gaps are judged on their paired change, the four-fifths rule on the candidate as it stands. An uncertain ratio warns
-only where groups differ beyond chance (calibrated test, Holm over all gaps); else it says how many rows would settle it.
+only where groups differ beyond chance (calibrated test, Holm over all gaps); else it says how many rows would do.
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ from workbench.scored import Scored, Side
 Floats = NDArray[np.float64]
 
 
+class WeightError(ValueError):
+    """Sample weights that cannot weigh: missing, infinite or negative."""
+
+
 @dataclass(frozen=True)
 class Matched:
     """n rows that every model answered. place: [n], their places among the scored rows; threshold: binary with scores.
@@ -90,7 +94,8 @@ def around(rows: Matched, flipped: NDArray[np.bool_], nearest: int = 10) -> dict
 
 
 def match(scored: Scored) -> Matched:
-    """Leaves out the rows that either model did not answer (NaN, or a label that is no class)."""
+    """Leaves out the rows that either model did not answer (NaN, or a label that is no class). Raises WeightError."""
+    _check_weight(scored.weight)
     sides = [side for side in (scored.legacy, scored.candidate) if side is not None]
     answered = np.ones(len(scored), dtype=bool)
     for side in sides:
@@ -108,6 +113,13 @@ def match(scored: Scored) -> Matched:
         threshold=scored.task.threshold if scored.task.kind == "binary" else None,
     )
     return everything.only(answered)
+
+
+def _check_weight(weight: Floats | None) -> None:
+    bad = 0 if weight is None else int((~(np.isfinite(weight) & (weight >= 0))).sum())
+    if weight is not None and (bad or (len(weight) and not weight.any())):
+        seen = f"{bad:,} of {len(weight):,} weights are missing, infinite or negative" if bad else "all weights are 0"
+        raise WeightError(f"{seen}: correct the column that roles.weight names, or leave roles.weight out")
 
 
 def responded(side: Side) -> NDArray[np.bool_]:
