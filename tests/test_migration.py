@@ -363,5 +363,5 @@ def test_evidence_as_written_fits_its_schema() -> None:
 def test_comments_say_why(tmp_path: Path) -> None:
     put(tmp_path, GOOD)
     text = render(open_migration(tmp_path), {"task.target": "the only column the model does not read"}, {})
-    assert "  # the only column the model does not read\n  target: default\n" in text
+    assert "  # column that holds the truth: the only column the model does not read\n  target: default\n" in text
     assert "# train: train.parquet" in text

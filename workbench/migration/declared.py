@@ -117,6 +117,21 @@ class Migration(Part):
     _file: Path | None = PrivateAttr(default=None)
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)
 
+    @field_validator("roles", mode="before", json_schema_input_type=Roles | None)
+    @classmethod
+    def _roles_of_comments_only(cls, roles: object) -> object:
+        return {} if roles is None else roles
+
+    @field_validator("limits", mode="before", json_schema_input_type=dict[str, Limit] | None)
+    @classmethod
+    def _limits_of_comments_only(cls, limits: object) -> object:
+        return {} if limits is None else limits
+
+    @field_validator("audits", mode="before", json_schema_input_type=dict[str, dict[str, object]] | None)
+    @classmethod
+    def _audits_of_comments_only(cls, audits: object) -> object:
+        return {} if audits is None else audits
+
     @model_validator(mode="after")
     def _target_has_no_role(self) -> Migration:
         taken = [role for role in self.roles.of(self.task.target) if role != "personal"]

@@ -100,9 +100,7 @@ def _section(name: str, part: Data | Task | Roles, why: Reasons) -> list[str]:
             continue
         lines += _comment(_said(field.description or "", why.get(f"{name}.{key}", "")), 2)
         lines += _key(f"{name}.{key}", key, getattr(part, key))
-    # A section of nothing but comments would be read as empty.
-    header = f"{name}:" if any(not line.lstrip().startswith("#") for line in lines) else f"{name}: {{}}"
-    return [*_comment(why.get(name, "")), header, *lines]
+    return [*_comment(why.get(name, "")), f"{name}:", *lines]
 
 
 def _said(about: str, reason: str) -> str:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _NONE = (
     Proposed(key="roles.protected", confidence="low", why="none by its name. Without one, nothing is said about bias"),
-    Proposed(key="roles.key", confidence="medium", why="none seen: no column has another value in every row"),
-    Proposed(key="roles.time", confidence="medium", why="none seen: no column holds dates"),
+    Proposed(key="roles.key", confidence="medium", why="none seen, for no column has another value in every row"),
+    Proposed(key="roles.time", confidence="medium", why="none seen, for no column holds dates"),
     Proposed(key="roles.personal", confidence="medium", why="none seen, by content or name"),
 )
 MANY = 50

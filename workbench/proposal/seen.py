@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,13 +39,14 @@ class Proposed(Plain):
         return f"{CHECK}: {self.why}" if self.confidence == "low" else self.why
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
-    """table: the holdout; frame: a sample of it; model: the legacy model, open."""
+    """table: the holdout; frame: a sample of it; model: the legacy model, open; agreed: what `agreement` found."""
 
     table: Table
     frame: pd.DataFrame
     model: Model
+    agreed: dict[str, float | None] = field(default_factory=dict)
 
     @cached_property
     def answers(self) -> Outputs:
@@ -93,6 +94,11 @@ def plain(label: object) -> str:
         label = int(label)
     text = str(label).strip()
     return {"true": "1", "false": "0"}.get(text.lower(), text)
+
+
+def spelled(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Every value in its one spelling."""
+    return column.map({value: plain(value) for value in column.unique()})
 
 
 def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.proposal.names import ANSWER, KEY, PROTECTED, TARGET, TIME, says
-from workbench.proposal.seen import Proposed, Seen, listed, plain
+from workbench.proposal.seen import Proposed, Seen, listed, plain, spelled
 from workbench.proposal.sources import ProposalError
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ def agreement(seen: Seen, name: str) -> float | None:
     """How well the model's answers order the column: AUC for two values (a reversed order counts as well, 1 - AUC),
     share of equal labels for more, |Spearman's rho| for numbers. None where that cannot be said.
     """
+    if name not in seen.agreed:
+        seen.agreed[name] = _agreement(seen, name)
+    return seen.agreed[name]
+
+
+def _agreement(seen: Seen, name: str) -> float | None:
     import pandas as pd
 
     column, answers = seen.head[name], seen.answers
@@ -119,11 +125,11 @@ def agreement(seen: Seen, name: str) -> float | None:
         rho = numbers.rank().corr(pd.Series(answers.values, index=numbers.index).rank())
         return None if math.isnan(rho) else abs(float(rho))
     if seen.distinct[name] == 2 and (score := score_of(seen)) is not None:
-        area = auc(score, (column.map(plain) == sorted(map(plain, values_of(seen, name)))[1]).to_numpy(), column)
+        area = auc(score, (spelled(column) == sorted(map(plain, values_of(seen, name)))[1]).to_numpy(), column)
         return None if area is None else max(area, 1 - area)
     if answers.labels is None or seen.distinct[name] > 100:
         return None
-    return float((column.map(plain).to_numpy() == pd.Series(answers.labels).map(plain).to_numpy()).mean())
+    return float((spelled(column).to_numpy() == spelled(pd.Series(answers.labels)).to_numpy()).mean())
 
 
 def score_of(seen: Seen) -> NDArray[np.float64] | None:

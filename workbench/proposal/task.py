@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.proposal.names import words
-from workbench.proposal.seen import Proposed, Seen, listed, plain
+from workbench.proposal.seen import Proposed, Seen, listed, plain, spelled
 from workbench.proposal.target import auc, score_of, values_of
 
 _YES = {"1", "yes", "y", "true", "t", "positive", "pos", "selected"}
@@ -46,7 +46,7 @@ def propose_positive(seen: Seen, target: str, given: object = None) -> Proposed:
 
 
 def _positive(value: Any, confidence: Any, why: str, seen: Seen, target: str) -> Proposed:
-    share = (seen.frame[target].map(plain) == plain(value)).mean()
+    share = (spelled(seen.frame[target]) == plain(value)).mean()
     text = f"{why} ({share:.0%} of {seen.among})"
     others = [str(other) for other in values_of(seen, target) if plain(other) != plain(value)]
     if confidence in ("medium", "low") and len(others) == 1:
@@ -64,7 +64,7 @@ def reversed_order(seen: Seen, target: str, positive: object) -> bool:
     if score is None or plain(positive) not in classes:
         return False
     mine = score if classes.index(plain(positive)) == len(classes) - 1 else -score
-    area = auc(mine, (seen.head[target].map(plain) == plain(positive)).to_numpy(), seen.head[target])
+    area = auc(mine, (spelled(seen.head[target]) == plain(positive)).to_numpy(), seen.head[target])
     return area is not None and area < 0.45
 
 
