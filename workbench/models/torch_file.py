@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from workbench.models.edge import EdgeColumn, EdgeSpec
 from workbench.models.inputs import conform
 from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
+from workbench.models.torch_check import refuse_code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +184,7 @@ class TorchModel:
         return _named(self.card, raw, self.path.name)
 
     def describe(self) -> Piece:
-        """Kind "torch.export"; with the plain spec beside the file, its ops are the children."""
+        """Kind "torch.export", with the plain spec in its params where that lies beside the file."""
         params: dict[str, Plain] = {"file": self.path.name, "source": self.card.source}
         spec = self.path.with_suffix(".json")
         if spec.is_file() and not self._foreign:
@@ -230,7 +231,7 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
 
     options, for a file that was not made here: inputs (column names in order), classes, task (left out: regression
     without classes, else binary or multiclass by their number).
-    Raises ModelError if it cannot be read, or is foreign and the options are missing.
+    Raises ModelError if it cannot be read, or is foreign and the options are missing; Refused if it holds code.
     """
     import torch
 
@@ -240,9 +241,17 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
         raise ModelError(f"a torch file takes the options inputs, classes, task; {sorted(unknown)} is none of them")
     extra = {CARD: ""}
     try:
+        refuse_code(path)
         program = torch.export.load(path, extra_files=extra)
+    except ModelError:
+        raise
     except Exception as error:
-        raise ModelError(f"{path} is no torch.export file that torch {_torch_version()} reads: {error}") from error
+        raise ModelError(
+            f"{path.name} is no torch.export file that torch {_torch_version()} reads ({error}): "
+            "save it again with torch.export.save"
+        ) from error
+    # Guards are source text that torch would run; sizes are checked by the operators themselves.
+    program._guards_code = []
     if extra[CARD]:
         return TorchModel(path, Card.from_plain(json.loads(extra[CARD])), program, foreign=False)
     return TorchModel(path, _declared(path, options), program, foreign=True)

@@ -97,11 +97,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Number:
-    """Column `at` of the numbers. source: the raw column it still equals, save where a missing one was filled."""
+    """Column `at` of the numbers.
+
+    source: the raw column it still equals, save where a missing one was filled. among: all that it can be, if few.
+    """
 
     at: int
     source: Source | None = None
     filled: bool = False
+    among: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def encoded(
 
 
 def _refuse_strange(piece: Piece, column: Number, values: Sequence[Entry]) -> None:
+    if column.among and set(column.among) <= set(values):
+        return
     if column.source is None:
         raise CannotLift(
             piece.kind, "handle_unknown='error' stops at unknown values, and here computed numbers reach it"
@@ -207,7 +209,7 @@ def simple_imputer(piece: Piece, columns: Columns, context: Context) -> tuple[Op
         ops += [op] if op else []
         items.append(item)
     flags = _flags(piece, columns, missing, context)
-    items += [Number(len(ops) + i) for i in range(len(flags))]
+    items += [Number(len(ops) + i, among=(0.0, 1.0)) for i in range(len(flags))]
     ops += flags
     op = Beside({}, {}, ops) if ops else take([])
     return op, Columns(tuple(items), len(ops))

@@ -284,7 +284,10 @@ def _leaves(trees: Trees, numbers: Numbering, order: Ints, first: Bools, float32
     divide = float(max(1, counts[0])) if trees.aggregation == "mean" else 1.0
     if trees.aggregation == "mean" and (counts != counts[0]).any():
         raise ValueError(f"the outputs average over different numbers of trees: {counts.tolist()}")
-    return Leaves({"outputs": trees.n_outputs, "divide": divide, "float32": float32 and trees.value.shape[1] == 1}, {"value": value})
+    return Leaves(
+        {"outputs": trees.n_outputs, "divide": divide, "float32": float32 and trees.value.shape[1] == 1},
+        {"value": value},
+    )
 
 
 def _base_fits(trees: Trees, order: Ints, first: Bools) -> bool:
