@@ -95,7 +95,7 @@ def test_float32_would_lose_cents_and_seconds(clean: tuple[Path, Truths, Tables]
 
 def test_personal_data(planted: tuple[Path, Truths, Tables]) -> None:
     _, truths, found = planted
-    assert {truth.subject for truth in truths.about("readiness/personal")} == set(PERSONAL)
+    assert {truth.subject for truth in truths.about("readiness/personal-data")} == set(PERSONAL)
     frame = found["train"].drop_duplicates(KEY)
     assert frame["email"].str.fullmatch(r"[a-z]+\.[a-z]+\d+@example\.com").all()
     assert frame["email"].is_unique
@@ -107,21 +107,21 @@ def test_disguised_nulls_and_variants(table: str, planted: tuple[Path, Truths, T
     _, truths, found = planted
     frame = found[table]
     disguised = frame["purpose"] == "N/A"
-    assert set(frame.loc[disguised, KEY]) == keys(truths, "readiness/disguised", "purpose", table)
+    assert set(frame.loc[disguised, KEY]) == keys(truths, "readiness/disguised-nulls", "purpose", table)
     assert disguised.mean() > 0.01
     minus = frame["years_employed"] < 0
-    assert set(frame.loc[minus, KEY]) == keys(truths, "readiness/disguised", "years_employed", table)
+    assert set(frame.loc[minus, KEY]) == keys(truths, "readiness/disguised-nulls", "years_employed", table)
     spelt = frame["employment"].str.lower().str.replace("-", " ").str.strip() == "self employed"
     assert frame.loc[spelt, "employment"].nunique() == 4
     other = spelt & (frame["employment"] != "Self-employed")
-    assert set(frame.loc[other, KEY]) == keys(truths, "readiness/categor", "employment", table)
+    assert set(frame.loc[other, KEY]) == keys(truths, "readiness/category-variants", "employment", table)
 
 
 def test_duplicates_and_overlap(planted: tuple[Path, Truths, Tables]) -> None:
     _, truths, found = planted
     twice = found["train"][found["train"].duplicated()]
     assert len(twice) == 60
-    assert set(twice[KEY]) == keys(truths, "readiness/duplicate", "train", "train")
+    assert set(twice[KEY]) == keys(truths, "readiness/duplicates", "train", "train")
     both = set(found["train"][KEY]) & set(found["holdout"][KEY])
     assert both == keys(truths, "readiness/overlap", "", "holdout")
     assert len(both) == 120
@@ -146,7 +146,7 @@ def test_the_leak_nearly_is_the_label(planted: tuple[Path, Truths, Tables]) -> N
 def test_label_noise(planted: tuple[Path, Truths, Tables]) -> None:
     _, truths, found = planted
     frame = found["train"].drop_duplicates(KEY).set_index(KEY)
-    flipped = frame.index.isin(keys(truths, "readiness/label", TARGET, "train"))
+    flipped = frame.index.isin(keys(truths, "readiness/label-noise", TARGET, "train"))
     assert 0.03 < flipped.mean() < 0.05
     late = frame["collection_calls"] > 0  # written before the labels were flipped
     assert ((frame[TARGET] == 0) == late)[~flipped].mean() > 0.97

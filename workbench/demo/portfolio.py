@@ -36,7 +36,7 @@ _VARIANTS = ("self employed ", "SELF-EMPLOYED", "Self Employed")
 class Truth(Plain):
     """A planted fault.
 
-    finding: how the id of the finding that must report it begins; subject: of what, as the finding names it;
+    finding: id of the finding that must report it; subject: of what, as the finding names it;
     table: where it lies; keys: the rows concerned, by loan_id (() where it is the column as a whole).
     """
 
@@ -55,8 +55,8 @@ class Truths(Plain):
     planted: tuple[Truth, ...] = ()
 
     def about(self, finding: str) -> tuple[Truth, ...]:
-        """The truths whose finding begins so."""
-        return tuple(truth for truth in self.planted if truth.finding.startswith(finding))
+        """The truths a finding of this id must report."""
+        return tuple(truth for truth in self.planted if truth.finding == finding)
 
 
 @dataclass
@@ -171,7 +171,7 @@ def _dates(random: np.random.Generator, name: str, rows: int) -> list[Any]:
 def _plant_groups(portfolio: Portfolio) -> None:
     """Already in the rows as they were made."""
     gap = "women earn 60 % of what men earn, so they are selected far less than four fifths as often"
-    portfolio.plant("bias/selection-rate", "sex", "holdout", gap)
+    portfolio.plant("bias/selection-rate-ratio", "sex", "holdout", gap)
     proxy = "customer_segment tells the age group of 96 of 100 applicants"
     portfolio.plant("readiness/proxy", "customer_segment", "train", proxy)
 
@@ -191,10 +191,10 @@ def _plant_columns(portfolio: Portfolio, random: np.random.Generator) -> None:
         frame[LEAK] = calls * (late & (random.random(n) < 0.98)) + (~late & (random.random(n) < 0.02))
     for column in PERSONAL:
         portfolio.plant(
-            "readiness/personal", column, "train", f"{column} holds personal data; the model does not read it"
+            "readiness/personal-data", column, "train", f"{column} holds personal data; the model does not read it"
         )
     leak = "calls are made after a loan went bad: known only after the decision, and nearly the label"
-    portfolio.plant("readiness/leak", LEAK, "train", leak)
+    portfolio.plant("readiness/leakage", LEAK, "train", leak)
 
 
 def _plant_drift(portfolio: Portfolio, random: np.random.Generator) -> None:
@@ -223,8 +223,8 @@ def _plant_rows(portfolio: Portfolio, random: np.random.Generator) -> None:
     replaced = random.choice(len(holdout), 120, replace=False)
     holdout.iloc[replaced] = train.iloc[copied[60:]].to_numpy()
     noisy = noisy[noisy.isin(train[KEY])]
-    portfolio.plant("readiness/label", TARGET, "train", "4 % of the labels are flipped", noisy)
-    portfolio.plant("readiness/duplicate", "train", "train", "60 rows are there twice", train.iloc[-60:][KEY])
+    portfolio.plant("readiness/label-noise", TARGET, "train", "4 % of the labels are flipped", noisy)
+    portfolio.plant("readiness/duplicates", "train", "train", "60 rows are there twice", train.iloc[-60:][KEY])
     both = "120 rows of the holdout are rows of the training data"
     portfolio.plant("readiness/overlap", "", "holdout", both, holdout.iloc[replaced][KEY])
 
@@ -234,10 +234,10 @@ def _record_values(portfolio: Portfolio) -> None:
     for name, frame in portfolio.tables.items():
         text, number = frame["purpose"] == "N/A", frame["years_employed"] == -999
         mixed = frame["employment"].isin(_VARIANTS)
-        portfolio.plant("readiness/disguised", "purpose", name, '"N/A" stands for nothing', frame.loc[text, KEY])
+        portfolio.plant("readiness/disguised-nulls", "purpose", name, '"N/A" stands for nothing', frame.loc[text, KEY])
         portfolio.plant(
-            "readiness/disguised", "years_employed", name, "-999 stands for nothing", frame.loc[number, KEY]
+            "readiness/disguised-nulls", "years_employed", name, "-999 stands for nothing", frame.loc[number, KEY]
         )
         portfolio.plant(
-            "readiness/categor", "employment", name, "Self-employed in four spellings", frame.loc[mixed, KEY]
+            "readiness/category-variants", "employment", name, "Self-employed in four spellings", frame.loc[mixed, KEY]
         )
