@@ -104,10 +104,13 @@ def test_a_worse_candidate_fails_non_inferiority() -> None:
 def test_without_a_candidate_nothing_is_judged_and_it_says_what_to_do() -> None:
     target, score = _data(300)
     found = _run(_scored(target, _binary(score), None))
-    for key in ("label-flips", "score-difference", "equivalence", "rank-agreement", "auc"):
+    for key in ("label-flips", "score-difference", "equivalence", "rank-agreement"):
         assert found[f"parity/{key}"].status is Status.ABSENT
         assert "42_replatform" in found[f"parity/{key}"].reason
-    assert found["parity/auc"].legacy is not None
+    assert "parity/auc" not in found
+    [table] = found["parity/quality"].details
+    assert isinstance(table, Table)
+    assert {row[0]: row[1] for row in table.rows}["Accuracy"] == np.mean(target == (score >= 0.5))
     assert found["parity/answers[legacy]"].status is Status.PASS
 
 

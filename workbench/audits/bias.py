@@ -169,7 +169,8 @@ def _chart(item: pairs.Assessed) -> Chart:
 
 def _gap(kind: Kind, subject: str, gap: gaps.Gap, p: float, limits: Limits, level: float) -> Finding:
     """The four-fifths ratio is judged on the candidate as it is, every other gap on its change."""
-    method = f"max-T over pairs of groups; p = {p:.2g} of no gap"
+    without = f"; without {', '.join(gap.left_out)} (under ten rows for this rate)" if gap.left_out else ""
+    method = f"max-T over pairs of groups; p = {p:.2g} of no gap{without}"
     absolute, both = kind is RATIO, (gap.legacy, gap.candidate, gap.change)
     legacy, candidate, change = (part and measured(part, gap.n, method, level=level) for part in both)
     if any(part and math.isnan(part.value) for part in both):

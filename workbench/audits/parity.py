@@ -183,7 +183,7 @@ def _quality(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]
     found = list(quality.compare(*pair, weight=rows.weight, draws=params.draws, seed=params.seed))
     table = tabled("Both models on the same rows; p adjusted for the number of metrics", quality.summary(found))
     yield QUALITY.found(details=(table,), status=Status.INFO)
-    yield from (_metric(item, limits) for item in found)
+    yield from (_metric(item, limits) for item in found if rows.after is not None)
 
 
 def _metric(item: quality.Compared, limits: Limits) -> Finding:
@@ -192,9 +192,9 @@ def _metric(item: quality.Compared, limits: Limits) -> Finding:
         return kind.absent("it is undefined on these rows: one class only, or a constant target")
     if item.n < FEWEST:
         return kind.absent(f"{item.n} rows with a known truth carry no interval: give at least {FEWEST}")
-    legacy = measured(item.legacy, item.n, item.method)
-    if item.candidate is None or item.change is None:
-        return kind.found(item.metric.title, legacy=legacy, status=Status.ABSENT, reason=_NONE_YET)
+    assert item.candidate is not None
+    assert item.change is not None
+    legacy, candidate = (measured(side, item.n, item.method) for side in (item.legacy, item.candidate))
     change = measured(item.change, item.n, item.method, unit="of the legacy's" if item.metric.relative else "")
-    candidate, limit = measured(item.candidate, item.n, item.method), limits.get(kind.id)
+    limit = limits.get(kind.id)
     return kind.found(legacy=legacy, candidate=candidate, change=change, limit=limit, judged="change")
