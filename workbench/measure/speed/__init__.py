@@ -1,7 +1,18 @@
 """Speed: who is faster, by how much and how surely."""
 
-from workbench.measure.speed.environment import environment
-from workbench.measure.speed.sides import Scenario, Side, scenarios, sides
+from workbench.measure.speed.environment import environment, gpu
+from workbench.measure.speed.sides import (
+    Pair,
+    Scenario,
+    Side,
+    Timing,
+    cheapest,
+    machine,
+    scenarios,
+    sides,
+    tails,
+    timings,
+)
 from workbench.measure.speed.statistics import (
     LEVEL,
     TOLERANCE,
@@ -14,6 +25,7 @@ from workbench.measure.speed.statistics import (
     quotient,
 )
 from workbench.measure.speed.timing import (
+    BLOCKS,
     CANDIDATE,
     CONTROL,
     LEGACY,
@@ -28,29 +40,37 @@ from workbench.measure.speed.timing import (
 )
 
 __all__ = [
+    "BLOCKS",
     "CANDIDATE",
     "CONTROL",
     "LEGACY",
     "LEVEL",
     "TOLERANCE",
     "Comparison",
+    "Pair",
     "Scenario",
     "Side",
     "Timed",
+    "Timing",
     "TooSlowError",
+    "cheapest",
     "compare",
     "cost_per_million",
     "environment",
     "geometric_mean",
+    "gpu",
     "inverse",
     "is_stable",
     "latencies",
     "log_ratios",
+    "machine",
     "orders",
     "percentile",
     "queries_needed",
     "quotient",
     "scenarios",
     "sides",
+    "tails",
+    "timings",
     "warm_up",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -50,3 +51,8 @@ def _read(path: str) -> str:
         return Path(path).read_text().strip()
     except OSError:
         return "unknown"
+
+
+def gpu() -> bool:
+    """Whether there is an NVIDIA GPU and its driver here; imports nothing."""
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Timed = Callable[["pd.DataFrame", int], tuple[Sequence[int], Sequence[int]]]
 
 LEGACY, CANDIDATE, CONTROL = 0, 1, 2
+
+BLOCKS = ("round", *(f"{side} {clock}" for clock in ("wall", "CPU") for side in ("legacy", "candidate", "control")))
 
 
 class TooSlowError(RuntimeError):
@@ -71,6 +73,24 @@ class Comparison:
     @property
     def stable(self) -> bool:
         return is_stable(self.control)
+
+    @property
+    def outcome(self) -> Literal["unsteady", "faster", "slower", "alike"]:
+        """Of the candidate: by the whole interval of the speed-up, where the control was stable."""
+        if not self.stable:
+            return "unsteady"
+        ratio = self.speed_up
+        return "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "alike"
+
+    def ratios(self) -> tuple[tuple[str, float, float, float], ...]:
+        """Rows (what, ratio, low, high)."""
+        found = {"wall time": self.speed_up, "CPU time": self.cpu_speed_up, "control": self.control}
+        return tuple((name, *estimate) for name, estimate in found.items())
+
+    def blocks(self) -> tuple[tuple[int | float, ...], ...]:
+        """Rows (round, wall ms of legacy, candidate, control, CPU ms of the same): per call, two blocks' mean."""
+        both = 1e3 * np.concatenate([self.wall.mean(axis=2), self.cpu.mean(axis=2)], axis=1)
+        return tuple((number + 1, *map(float, row)) for number, row in enumerate(both))
 
     def seconds(self, side: int) -> Estimate:
         """Geometric mean wall time of a call of LEGACY or CANDIDATE, in s."""
