@@ -161,6 +161,8 @@ def _manager(job: Job) -> type:
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
             self.transport = "ipc"
+            # Said in full: the default is a name in the working folder, where two kernels would share it.
+            self.ip = str(Path(os.environ["JUPYTER_RUNTIME_DIR"]) / "kernel")
             self._kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
             job.managers.append(self)
 

@@ -34,7 +34,7 @@ def options(
         raise typer.Exit
 
 
-@app.command()
+@app.command(short_help="Propose and write a migration.yaml")
 def new(
     folder: Annotated[Path, typer.Argument(help="folder to make the migration in")],
     data: Annotated[list[str], typer.Option(help="rows both models are judged on (CSV, Parquet, glob); repeatable")],
@@ -44,6 +44,8 @@ def new(
     train: Annotated[list[str] | None, typer.Option(help="rows the legacy model was trained on; repeatable")] = None,
     production: Annotated[list[str] | None, typer.Option(help="recent rows from production; repeatable")] = None,
     positive: Annotated[str, typer.Option(help="class that counts as selected")] = "",
+    task: Annotated[str, typer.Option(help="binary, multiclass or regression; proposed when left out")] = "",
+    option: Annotated[list[str] | None, typer.Option(help="for the model's reader: NAME=VALUE; repeatable")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace a migration.yaml that is there")] = False,
     as_json: Json = False,
 ) -> None:
@@ -51,24 +53,26 @@ def new(
     from workbench.ui import making
 
     chosen = making.Chosen(
-        data=tuple(data), model=model, target=target, positive=positive, train=tuple(train or ()),
+        data=tuple(data), model=model, target=target, positive=positive, task=task,
+        options=tuple(option or ()), train=tuple(train or ()),
         production=tuple(production or ()), protected=tuple(filter(None, map(str.strip, protected.split(",")))),
     )  # fmt: skip
     making.new(folder, chosen, force=force, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Write a sample to try things on")
 def demo(
     folder: Annotated[Path, typer.Argument(help="folder to write the sample to")] = Path("demo"),
+    force: Annotated[bool, typer.Option("--force", help="replace a migration that is there")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a synthetic lending portfolio with a legacy model and planted problems, ready to run."""
     from workbench.ui import making
 
-    making.demo(folder, as_json=as_json)
+    making.demo(folder, force=force, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Validate migration.yaml, data and models")
 def check(folder: Folder = Path(), as_json: Json = False) -> None:
     """Validate migration.yaml (with line numbers), open its data and models, compare their columns."""
     from workbench.migration import open_migration
@@ -86,7 +90,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-@app.command()
+@app.command(short_help="Where the migration stands, what is next")
 def status(folder: Folder = Path(), as_json: Json = False) -> None:
     """Where the migration stands: a sentence per chapter, what is stale, what is next."""
     from workbench.ui import showing
@@ -94,7 +98,7 @@ def status(folder: Folder = Path(), as_json: Json = False) -> None:
     showing.status(folder, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Run the journey unattended")
 def run(
     folder: Folder = Path(),
     only: Annotated[list[str] | None, typer.Option(help="run this notebook (bias, 51_bias) only; repeatable")] = None,
@@ -121,7 +125,7 @@ def run(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(short_help="Show the evidence of one audit")
 def show(
     folder: Folder,
     audit: Annotated[str, typer.Argument(help="audit or notebook, e.g. bias")],
@@ -134,7 +138,7 @@ def show(
     showing.show(folder, audit, full=full, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="What a finding means and how to fix it")
 def explain(
     finding: Annotated[str, typer.Argument(help="id of a finding, e.g. bias/selection-rate-gap; none lists all")] = "",
     as_json: Json = False,
@@ -145,7 +149,7 @@ def explain(
     showing.explain(finding, as_json=as_json)
 
 
-@app.command()
+@app.command(short_help="Path of the report, made up to date")
 def report(
     folder: Folder = Path(),
     output: Annotated[Path | None, typer.Option("-o", "--output", help="write it there instead")] = None,
@@ -166,9 +170,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code: Any = app(given, prog_name="workbench", standalone_mode=False)
         return int(code or 0)
-    except KeyboardInterrupt:
-        failure("Stopped. What was finished is kept: run again and it goes on from there.", given)
-        return 130
     except BrokenPipeError:
         return 0
     except Exception as error:
@@ -189,9 +190,9 @@ def _told(error: Any, given: list[str]) -> int:
         return int(error.exit_code)
     if type(error).__module__.startswith("workbench."):
         failure(str(error), given)
-    else:
-        kind = type(error).__name__
-        failure(f"Something broke that should not: {kind}: {error}. Run again with --debug to see where.", given)
+        return int(getattr(error, "code", 3))
+    kind = type(error).__name__
+    failure(f"Something broke that should not: {kind}: {error}. Run again with --debug to see where.", given)
     return 3
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench import catalog
-from workbench.ui.say import emit, out
+from workbench.ui.say import CliError, coloured, emit, out, value_of
+
+if TYPE_CHECKING:
+    from workbench.proposal import Proposal
 
 
 @dataclass(frozen=True)
@@ -17,23 +21,88 @@ class Chosen:
     model: str
     target: str = ""
     positive: str = ""
+    task: str = ""
     train: tuple[str, ...] = ()
     production: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
+    options: tuple[str, ...] = field(default=())
+
+    def model_options(self) -> dict[str, object]:
+        """`feature_map=map.txt` as {"feature_map": "map.txt"}. Raises CliError for anything else."""
+        found = {}
+        for text in self.options:
+            name, equals, value = text.partition("=")
+            if not equals or not name.isidentifier():
+                raise CliError(f"--option {text[:80]!r} is not read: write NAME=VALUE, e.g. feature_map=map.txt")
+            found[name] = value_of(value)
+        return found
 
 
 def new(folder: Path, chosen: Chosen, *, force: bool, as_json: bool) -> None:
-    raise NotImplementedError
+    """Writes the proposal and says why it is as it is."""
+    from workbench.proposal import propose
+
+    proposal = propose(
+        folder.resolve().name,
+        list(chosen.data),
+        chosen.model,
+        folder=folder,
+        target=chosen.target or None,
+        positive=value_of(chosen.positive) if chosen.positive else None,
+        protected=list(chosen.protected) or None,
+        train=list(chosen.train) or None,
+        production=list(chosen.production) or None,
+        task=chosen.task or None,
+        options=chosen.model_options(),
+        limits=catalog.default_limits(),
+        force=force,
+    )  # type: ignore[call-arg,unused-ignore]
+    path = proposal.write(_titles(), force=force)
+    values = [value.model_dump(mode="json") for value in proposal.values]
+    emit({"file": str(path), "proposed": values, "unsure": [value.key for value in proposal.unsure]}, as_json)
+    if not as_json:
+        _tell(path, proposal, folder)
 
 
-def demo(folder: Path, *, as_json: bool) -> None:
+def _tell(path: Path, proposal: Proposal, folder: Path) -> None:
+    import sys
+
+    out(f"Written: {path}", style="bold")
+    out()
+    for value in proposal.values:
+        sign, word = _SURE[value.confidence]
+        shown = "" if value.value is None else f" = {_short(value.value)}"
+        out(coloured(f"{sign} {word:<9}", _STYLE.get(value.confidence, ""), sys.stdout) + f" {value.key}{shown}")
+        for line in value.why.splitlines():
+            out(f"            {line}", style="dim")
+    out()
+    limits = len(proposal.migration.limits)
+    out(f"{limits} limits are defaults that nobody in your team has agreed to yet: see `limits` in the file.")
+    if proposal.unsure:
+        out(f"Please look at {', '.join(value.key for value in proposal.unsure)}: that is a guess.")
+    out(f"Next: workbench check {folder} && workbench run {folder}")
+
+
+_SURE = {"given": ("=", "given"), "high": ("✓", "sure"), "medium": ("·", "likely"), "low": ("!", "guessed")}
+_STYLE = {"high": "pass", "low": "warn"}
+
+
+def _short(value: object) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _titles() -> dict[str, str]:
+    return {kind.id: kind.title for kind in catalog.kinds().values()}
+
+
+def demo(folder: Path, *, force: bool, as_json: bool) -> None:
     from workbench.demo import make_demo
 
-    titles = {kind.id: kind.title for kind in catalog.kinds().values()}
-    truths = make_demo(folder, limits=catalog.default_limits(), titles=titles)
+    truths = make_demo(folder, limits=catalog.default_limits(), titles=_titles(), force=force)
     emit({"folder": str(folder), "planted": len(truths.planted)}, as_json)
     if not as_json:
         out(
-            f"A made-up lending portfolio with its legacy model is in {folder}; {len(truths.planted)} faults are planted in it."
+            f"A made-up lending portfolio with its legacy model is in {folder}/; {len(truths.planted)} faults are planted."
         )
         out(f"Next: workbench run {folder}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from workbench import catalog, runner, store
 from workbench.migration import open_migration
 from workbench.runner import Event, Notify, Outcome, PlanError
 from workbench.ui.journey import standing
-from workbench.ui.say import CliError, emit, out
+from workbench.ui.say import CliError, StoppedError, emit, out, value_of
 from workbench.ui.showing import named, plain, tell
 
 PROGRESS = ("auto", "live", "plain", "json", "none")
@@ -52,17 +51,10 @@ def parsed(given: tuple[str, ...]) -> dict[str, dict[str, object]]:
         audit, dot, parameter = name.partition(".")
         if not (equals and dot):
             raise PlanError(f"{text[:80]!r} is not a parameter: write AUDIT.PARAMETER=VALUE, e.g. bias.min_group=30")
-        found.setdefault(named(audit), {})[parameter] = _value(value)
+        found.setdefault(named(audit), {})[parameter] = value_of(value)
     for audit, values in found.items():
         runner.refuse_odd_names(audit, values)
     return found
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def dry(folder: Path, wanted: Wanted, as_json: bool) -> int:
@@ -89,11 +81,12 @@ def run(folder: Path, wanted: Wanted, progress: str, as_json: bool) -> int:
         raise CliError(f"--progress {progress!r} is not known: use one of {', '.join(PROGRESS)}")
     migration = open_migration(folder)
     signal.signal(signal.SIGTERM, _interrupt)
-    with _display(progress, as_json) as notify:
-        outcome = runner.run(
-            migration, jobs=wanted.jobs, force=wanted.force, timeout=wanted.timeout, take_over=wanted.take_over,
-            notify=notify, **wanted.arguments(),
-        )  # fmt: skip
+    options = {name: getattr(wanted, name) for name in ("jobs", "force", "timeout", "take_over")}
+    try:
+        with _display(progress, as_json) as notify:
+            outcome = runner.run(migration, notify=notify, **options, **wanted.arguments())
+    except KeyboardInterrupt:
+        raise StoppedError("Stopped. What was finished is kept: run again and it goes on from there.") from None
     now = standing(migration, str(folder))
     if as_json:
         emit(_told(outcome) | {"standing": plain(now)}, True)

@@ -15,6 +15,22 @@ _COLOURS = {
 class CliError(Exception):
     """What happened, what was seen, what to do: shown as it is."""
 
+    code = 3
+
+
+class StoppedError(CliError):
+    """A person or the system stopped it."""
+
+    code = 130
+
+
+def value_of(text: str) -> object:
+    """What was typed as a value: JSON where it is JSON (a number, true, a list), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
 
 def out(text: str = "", style: str = "") -> None:
     print(coloured(text, style, sys.stdout))
