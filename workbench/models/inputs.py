@@ -26,7 +26,10 @@ def conform(frame: pd.DataFrame, inputs: Sequence[Input]) -> pd.DataFrame:
     """
     if not inputs:
         return frame
-    columns = {name: _column(series, wanted) for (name, series), wanted in zip(_chosen(frame, inputs), inputs)}
+    chosen = _chosen(frame, inputs)
+    columns = {name: _column(series, wanted) for (name, series), wanted in zip(chosen, inputs)}
+    if all(columns[name] is series for name, series in chosen) and list(frame.columns) == list(columns):
+        return frame
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,8 @@ NUMBERS = {
     "tensor(bool)": np.bool_,
 }
 
+LABELS = ("tensor(int64)", "tensor(int32)", "tensor(string)")
+
 
 class OnnxModel(OpenModel):
     format = "onnx"
@@ -39,8 +41,8 @@ class OnnxModel(OpenModel):
         self.ports = session.get_inputs()
         inputs = _inputs(self.ports, options.features)
         self.wide = len(self.ports) == 1 and len(inputs) != 1
-        probe = self._run(_probe(inputs))
-        task, classes = _task(probe, options)
+        self.graph = _graph(path)
+        task, classes = _task(session.get_outputs(), self.graph, options)
         super().__init__(
             fingerprint=options.fingerprint(path),
             task=task,
@@ -48,7 +50,7 @@ class OnnxModel(OpenModel):
             classes=classes,
             answered_by=f"onnxruntime {onnxruntime.__version__}",
         )
-        self.decides = task != "regression" and _scores(probe) is None
+        self.decides = task != "regression" and session.get_outputs()[-1].type in LABELS
 
     def _run(self, rows: pd.DataFrame) -> list[Any]:
         if self.wide or len(self.ports) == 1:
@@ -76,7 +78,7 @@ class OnnxModel(OpenModel):
 
     def describe(self) -> Piece:
         meta = self.session.get_modelmeta()
-        params: dict[str, Plain] = {"producer": meta.producer_name, "graph": meta.graph_name, **_graph(self.path)}
+        params: dict[str, Plain] = {"producer": meta.producer_name, "graph": meta.graph_name, **self.graph}
         return Piece("onnx.Graph", str(meta.version), params)
 
 
@@ -113,10 +115,6 @@ def _inputs(ports: Sequence[Any], features: tuple[str, ...] | None) -> tuple[Inp
         raise ModelError(f"the ONNX graph takes several tensors, and {wide[:3]} hold more than one column each: "
                          "export it with one input per column, or with one for all")  # fmt: skip
     return tuple(Input(port.name, "text" if port.type == "tensor(string)" else "number") for port in ports)
-
-
-def _probe(inputs: tuple[Input, ...]) -> pd.DataFrame:
-    return pd.DataFrame({wanted.name: ["" if wanted.kind == "text" else 0.0] for wanted in inputs})
 
 
 def _tensor(series: pd.Series[Any], kind: str) -> NDArray[Any]:
@@ -157,29 +155,47 @@ def _scores(answers: list[Any]) -> NDArray[np.float64] | None:
     return None
 
 
-def _task(probe: list[Any], options: Options) -> tuple[Kind, tuple[Label, ...]]:
-    """From one answer: a label beside numbers, or a mapping by class, is a classifier."""
-    scores, mapped = _scores(probe), isinstance(probe[-1], list)
-    named: tuple[Label, ...] = tuple(probe[-1][0]) if mapped else ()
-    classifies = mapped or any(_is_label(answer) for answer in probe)
-    wide = 0 if scores is None else scores.shape[1]
-    task = options.task or (("multiclass" if wide > 2 else "binary") if classifies or wide > 1 else "regression")
+def _task(ports: Sequence[Any], graph: dict[str, Plain], options: Options) -> tuple[Kind, tuple[Label, ...]]:
+    """From the outputs' types: a label, or a mapping by class, is a classifier; the graph's nodes name its classes.
+
+    Raises ModelError where the classes are neither named nor counted.
+    """
+    last = ports[-1]
+    named = graph.get("classes")
+    classes = options.classes or (tuple(cast("list[Label]", named)) if isinstance(named, list) else ())
+    wide = last.shape[1] if len(last.shape or ()) == 2 and isinstance(last.shape[1], int) else 0
+    classifies = last.type.startswith("seq(map") or any(port.type in LABELS for port in ports) or wide > 1
+    task = options.task or (
+        "regression" if not classifies else "multiclass" if max(wide, len(classes)) > 2 else "binary"
+    )
     if task == "regression":
         return task, ()
-    count = max(2, wide)
-    return task, options.classes or named or tuple(range(count))
+    if not classes and not wide and task == "multiclass":
+        raise ModelError(
+            "the ONNX graph does not say how many classes it has: name them with the option classes: [...]"
+        )
+    return task, classes or tuple(range(max(2, wide)))
 
 
 def _graph(path: Path) -> dict[str, Plain]:
-    """Opsets and operators, where the package onnx is there to read them."""
+    """Opsets, operators and class labels, where the package onnx is there to read them."""
     try:
         import onnx
     except ImportError:
         return {}
-    graph = onnx.load(str(path), load_external_data=False)
-    operators = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in graph.graph.node})
-    return {
-        "opset": {(entry.domain or "ai.onnx"): int(entry.version) for entry in graph.opset_import},
+    model = onnx.load(str(path), load_external_data=False)
+    operators = sorted({f"{node.domain or 'ai.onnx'}.{node.op_type}" for node in model.graph.node})
+    about: dict[str, Plain] = {
+        "opset": {(entry.domain or "ai.onnx"): int(entry.version) for entry in model.opset_import},
         "operators": list[Plain](operators),
-        "ir": int(graph.ir_version),
+        "ir": int(model.ir_version),
     }
+    labels = [
+        onnx.helper.get_attribute_value(attribute)
+        for node in model.graph.node
+        for attribute in node.attribute
+        if attribute.name.startswith("classlabels_")
+    ]
+    if labels:
+        about["classes"] = [one.decode() if isinstance(one, bytes) else int(one) for one in labels[-1]]
+    return about
