@@ -174,6 +174,7 @@ def _plant_groups(portfolio: Portfolio) -> None:
     portfolio.plant("bias/selection-rate-ratio", "sex", "holdout", gap)
     proxy = "customer_segment tells the age group of 96 of 100 applicants"
     portfolio.plant("readiness/proxy", "customer_segment", "train", proxy)
+    portfolio.plant("readiness/proxy", "income_cents", "train", "income tells women from men: it differs by the gap")
 
 
 def _plant_columns(portfolio: Portfolio, random: np.random.Generator) -> None:
@@ -188,7 +189,7 @@ def _plant_columns(portfolio: Portfolio, random: np.random.Generator) -> None:
         frame.insert(3, "phone", [f"+1-{a}-555-0{b}" for a, b in zip(area, line)])
         late = frame[TARGET] == 0
         calls = random.poisson(4, n) + 1
-        frame[LEAK] = calls * (late & (random.random(n) < 0.98)) + (~late & (random.random(n) < 0.02))
+        frame[LEAK] = calls * (late & (random.random(n) < 0.995)) + (~late & (random.random(n) < 0.005))
     for column in PERSONAL:
         portfolio.plant(
             "readiness/personal-data", column, "train", f"{column} holds personal data; the model does not read it"
@@ -202,7 +203,9 @@ def _plant_drift(portfolio: Portfolio, random: np.random.Generator) -> None:
     frame["income_cents"] = _whole(frame["income_cents"].to_numpy() * 0.7)
     frame.loc[random.random(len(frame)) < 0.15, "employment"] = "Gig work"
     portfolio.plant("readiness/drift", "income_cents", "production", "incomes are 30 % lower than in training")
-    portfolio.plant("readiness/drift", "employment", "production", "a category training never saw: Gig work")
+    new = "a category training never saw: Gig work"
+    portfolio.plant("readiness/drift", "employment", "production", new)
+    portfolio.plant("readiness/unseen-categories", "employment", "production", new)
 
 
 def _plant_values(portfolio: Portfolio, random: np.random.Generator) -> None:
