@@ -26,6 +26,10 @@ def said(text: str) -> str:
         (Measure(value=5.2, unit="x"), True, "5.20×", ""),
         (Measure(value=9988, unit="rows"), False, "9,988 rows", ""),
         (Measure(value=1, unit="rows"), False, "1 row", ""),
+        (Measure(value=1, unit="pieces"), False, "1 piece", ""),
+        (Measure(value=1, unit="classes"), False, "1 class", ""),
+        (Measure(value=1, unit="log-odds"), False, "1 log-odds", ""),
+        (Measure(value=1, unit="ms"), False, "1 ms", ""),
         (Measure(value=3.21e-9), False, "3.2e-9", ""),
         (Measure(value=1e-12, low=0.0, high=3e-12), False, "1.0e-12", "0 to 3.0e-12"),
         (Measure(value=0.0), True, "0", ""),
@@ -56,7 +60,8 @@ def test_the_words_keep_the_number() -> None:
         (Limit(value=0.05, better="lower"), "", False, "limit 0.05, default"),
         (Limit(value=0.8, better="higher"), "", False, "limit at least 0.8, default"),
         (Limit(value=1, better="equal", margin=0.02), "", False, "limit 1 ± 0.02, default"),
-        (Limit(value=0.05, better="lower", margin=0.01), "", False, "limit 0.05 + 0.01, default"),
+        (Limit(value=0.05, better="lower", margin=0.01), "", False, "limit 0.06, default"),
+        (Limit(value=0, better="higher", margin=0.02), "", True, "limit at least -0.02, default"),
         (Limit(value=0.025, better="lower"), "share", False, "limit 2.5 %, default"),
         (Limit(value=0.05, better="lower"), "share", True, "limit 5 points, default"),
         (Limit(value=1e-6, better="lower"), "", False, "limit 1e-6, default"),
@@ -104,4 +109,6 @@ def test_columns_align_and_lose_nothing() -> None:
     assert words.column([0.731, 0.69, None]) == ["0.731", "0.690", words.NOTHING]
     assert words.column([1.0, 1e-9]) == ["1", "1.0e-9"]
     assert words.column([0.5, True, "x", 3], "share") == ["50", "yes", "x", "300"]
+    assert words.column([0.4998, 0.50031]) == ["0.49980", "0.50031"], "scores near the threshold stay apart"
+    assert words.column(["", "a"]) == ["(empty)", "a"]
     assert words.column([12, -3000]) == ["12", f"{words.MINUS}3,000"]

@@ -19,6 +19,9 @@ SIGNS = {
 """Status as a sign beside its word, for those who see no colour."""
 
 
+defaults = words.defaults
+
+
 class Line(NamedTuple):
     """A line, and the status that may colour it. The text is data: print it without markup."""
 
@@ -37,17 +40,10 @@ def marked(evidence: Evidence, *, full: bool = False) -> list[Line]:
     made = [Line(f"{words.plain(evidence.audit)}: {words.plain(evidence.question)}".rstrip(": "))]
     made.append(Line(found.sentence, found.status))
     if found.defaults:
-        made.append(Line(defaults(found.defaults, found.limits)))
+        made.append(Line(words.defaults(found.defaults, found.limits)))
     for finding in ordered(evidence.findings):
         made += _finding(finding, full)
     return made
-
-
-def defaults(n: int, limits: int) -> str:
-    """ "7 of 23 limits are still defaults: nobody in your team has agreed to them." """
-    one = "is still a default" if n == 1 else "are still defaults"
-    it = "it" if n == 1 else "them"
-    return f"{n} of {words.count(limits, 'limit')} {one}: nobody in your team has agreed to {it}."
 
 
 def _finding(finding: Finding, full: bool) -> list[Line]:

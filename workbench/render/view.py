@@ -70,7 +70,7 @@ class Row:
     anchor: str
     status: Status
     title: str
-    under: tuple[str, ...]
+    under: tuple[tuple[Prose, ...], ...]
     number: str
     between: str
     limit: str
@@ -138,7 +138,11 @@ def row(finding: Finding, question: str, audit: str) -> Row:
         anchor=anchor(audit, finding.key),
         status=finding.status,
         title=words.plain(finding.title).strip() or finding.id,
-        under=tuple(words.plain(text) for text in (question, finding.subject, finding.reason) if text.strip()),
+        under=tuple(
+            (Prose("plain", words.plain(text)),) if text is not finding.reason else _inline(words.plain(text))
+            for text in (question, finding.subject, finding.reason)
+            if text.strip()
+        ),
         number=words.shown(finding),
         between=words.interval(finding.shown, change),
         limit=words.limit(finding.limit, unit, change),
@@ -157,7 +161,7 @@ def unanswered(name: str, question: str, reason: str) -> Row:
         anchor=anchor(name, "missing"),
         status=Status.ABSENT,
         title=question or name,
-        under=(name, reason),
+        under=((Prose("plain", name),), _inline(words.plain(reason))),
         number=words.STATUS[Status.ABSENT],
         between="",
         limit="",
@@ -233,13 +237,17 @@ def prose(text: str) -> tuple[Prose, ...]:
     return tuple(part for part in parts if part.text.strip())
 
 
+def _inline(text: str) -> tuple[Prose, ...]:
+    return tuple(Prose("inline" if at % 2 else "plain", part) for at, part in enumerate(text.split("`")) if part)
+
+
 def _lines(text: str) -> list[Prose]:
     parts: list[Prose] = []
     for piece in re.split(r"(?m)^[ \t]*(\$ .+)$", text):
         if piece.startswith("$ "):
             parts.append(Prose("block", piece[2:].strip()))
         else:
-            parts += [Prose("inline" if at % 2 else "plain", part) for at, part in enumerate(piece.split("`"))]
+            parts += _inline(piece)
     return parts
 
 
@@ -247,7 +255,9 @@ def grid(table: Table, most: int = MOST_ROWS) -> Grid:
     """A table of the evidence in words, cut at `most` rows."""
     shown = table.rows[:most]
     units = table.units or ("",) * len(table.columns)
-    columns = [words.column([line[at] for line in shown], unit) for at, unit in enumerate(units)]
+    columns = [
+        words.column([line[at] for line in shown], unit, "" if at else "(empty)") for at, unit in enumerate(units)
+    ]
     return Grid(
         title=words.plain(table.title),
         columns=tuple(words.heading(name, unit) for name, unit in zip(table.columns, units, strict=True)),

@@ -33,6 +33,14 @@ GROUPS = {
     Status.INFO: "For information",
 }
 
+FIX = {
+    Status.PASS: "If it ever fails.",
+    Status.INFO: "What to do.",
+    Status.ABSENT: "What to do.",
+    Status.MANUAL: "What to do.",
+}
+"""How the fix is announced; "How to fix." for every other status."""
+
 _BRIEF = {
     Status.FAIL: ("{} blocks", "{} block"),
     Status.ERROR: ("{} broke", "{} broke"),
@@ -53,6 +61,7 @@ _MONTHS = (
 _TINY = 1e-4
 _LONG_UNIT = 10
 _UNITS = {"x": "\N{MULTIPLICATION SIGN}", "share": SPACE + "%", "points": SPACE + "points", "%": SPACE + "%"}
+_PLURAL = re.compile("[a-z]{2,}[a-rt-z]s")
 _BREAKS = re.compile("[\t-\r\x1c-\x1e\x85\u2028\u2029]+")
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -99,9 +108,8 @@ def _scale(unit: str) -> float:
 
 def _with_unit(text: str, unit: str, change: bool) -> str:
     unit = "points" if unit == "share" and change else short(plain(unit), 24) if unit else ""
-    if text in ("1", f"+{1}", f"{MINUS}1") and unit in ("rows", "columns", "labels", "points", "groups"):
-        unit = unit[:-1]
-        return f"{text}{SPACE}{unit}"
+    if text.lstrip("+" + MINUS) == "1" and _PLURAL.fullmatch(unit):
+        unit = re.sub("(?<=ss|ch)e?s$|(?<=x)e?s$|s$", "", unit)
     return text + (_UNITS.get(unit) or (SPACE + unit if unit else ""))
 
 
@@ -153,12 +161,14 @@ def limit(limit: Limit | None, unit: str = "", change: bool = False) -> str:
 
 
 def accepted(limit: Limit, unit: str = "", change: bool = False) -> str:
-    """What a limit accepts: "0.05", "at least 0.8", "0.9 ± 0.02", "0.05 + 0.01"."""
+    """What a limit accepts, its margin included: "0.05", "at least 0.8", "0.9 ± 0.02"."""
     scale = _scale(unit)
-    value = exact(limit.value * scale)
-    sign = {"lower": "+", "higher": MINUS, "equal": "±"}[limit.better]
-    margin = f" {sign} {exact(limit.margin * scale)}" if limit.margin else ""
-    return ("at least " if limit.better == "higher" else "") + _with_unit(value + margin, unit, change)
+    if limit.better == "equal":
+        margin = f" ± {exact(limit.margin * scale)}" if limit.margin else ""
+        return _with_unit(exact(limit.value * scale) + margin, unit, change)
+    low, high = limit.accepted
+    text = _with_unit(exact((high if limit.better == "lower" else low) * scale), unit, change)
+    return text if limit.better == "lower" else f"at least {text}"
 
 
 def tick(value: float, unit: str = "", change: bool = False) -> str:
@@ -197,6 +207,14 @@ def is_difference(finding: Finding) -> bool:
     return math.isclose(
         finding.change.value, after - before, rel_tol=1e-6, abs_tol=1e-9 * max(abs(before), abs(after), 1)
     )
+
+
+def defaults(n: int, limits: int) -> str:
+    """ "7 of 23 limits are still defaults: nobody in your team has agreed to them."; "" where all are decided."""
+    if not n:
+        return ""
+    are, them = ("is still a default", "it") if n == 1 else ("are still defaults", "them")
+    return f"{n} of {count(limits, 'limit')} {are}: nobody in your team has agreed to {them}."
 
 
 def count(n: int, one: str, many: str = "") -> str:
@@ -268,11 +286,11 @@ def short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def column(cells: Sequence[Cell], unit: str = "") -> list[str]:
-    """One table column in words; numbers share their decimals, so that they align."""
+def column(cells: Sequence[Cell], unit: str = "", blank: str = "(empty)") -> list[str]:
+    """One table column in words; numbers share their decimals, so that they align. blank: for an empty text."""
     floats = [float(cell) for cell in cells if isinstance(cell, float) and math.isfinite(cell)]
     decimals = _column_decimals([abs(cell) * _scale(unit) for cell in floats])
-    return [_cell(cell, unit, decimals) for cell in cells]
+    return [blank if cell == "" else _cell(cell, unit, decimals) for cell in cells]
 
 
 def _column_decimals(sizes: list[float]) -> int | None:
@@ -282,7 +300,11 @@ def _column_decimals(sizes: list[float]) -> int | None:
         return None
     if all(size == round(size) for size in seen):
         return 0
-    decimals = min(max(2 - math.floor(math.log10(max(seen))), 0), 6)
+    spread = max(seen) - min(seen)
+    digits = 2 - math.floor(math.log10(max(seen)))
+    # Values close together (scores near a threshold) need the digits in which they differ.
+    digits = max(digits, 1 - math.floor(math.log10(spread))) if spread else digits
+    decimals = min(max(digits, 0), 6)
     decimals = min(decimals, max(len(f"{size:.6f}".rstrip("0").partition(".")[2]) for size in seen))
     return decimals if min(seen) >= 0.5 * 10.0**-decimals else None
 
