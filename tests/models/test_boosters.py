@@ -140,22 +140,25 @@ def test_xgboost_by_its_library_and_by_our_trees(
     data = xgboost.DMatrix(categories, label=answers[task], enable_categorical=True)
     booster = xgboost.train({**kind, **params}, data, 15)
     margin = booster.predict(data, output_margin=True).reshape(len(categories), -1)
-    outputs = {}
+    outputs, odd = {}, {}
     for name in ("model.json", "model.ubj"):
         booster.save_model(tmp_path / name)
         for reader in ("library", "workbench"):
-            outputs[name, reader] = opened(name, folder=tmp_path, reader=reader).predict(categories)
+            model = opened(name, folder=tmp_path, reader=reader)
+            outputs[name, reader] = model.predict(categories)
+            odd[name, reader] = model.predict(strange(categories).replace([np.inf, -np.inf], np.nan))
     raw = outputs["model.ubj", "workbench"].raw
     assert raw is not None
     # The library adds float32 leaves in float32.
     np.testing.assert_allclose(raw.reshape(margin.shape), margin, rtol=0, atol=2e-5)
     library = outputs["model.json", "library"]
-    for other in outputs.values():
-        if task == "regression":
-            np.testing.assert_allclose(other.values, library.values, rtol=2e-6)
-        else:
-            np.testing.assert_allclose(other.scores, library.scores, rtol=0, atol=1e-6)
-            np.testing.assert_array_equal(other.labels, library.labels)
+    for answered in (outputs, odd):
+        for other in answered.values():
+            if task == "regression":
+                np.testing.assert_allclose(other.values, answered["model.json", "library"].values, rtol=2e-6)
+            else:
+                np.testing.assert_allclose(other.scores, answered["model.json", "library"].scores, rtol=0, atol=1e-6)
+                np.testing.assert_array_equal(other.labels, answered["model.json", "library"].labels)
     if not params and task == "binary":
         np.testing.assert_array_equal(library.scores[:, 1], booster.predict(data).astype(float))
 
@@ -165,6 +168,27 @@ def test_the_learned_base_score_is_counted(numbers: pd.DataFrame, answers: dict[
     booster = xgboost.train({"objective": "binary:logistic", "nthread": 1}, xgboost.DMatrix(numbers, label=rare), 1)
     read = read_xgboost(bytes(booster.save_raw("json")))
     np.testing.assert_allclose(read.trees.base, np.log(0.05 / 0.95), atol=1e-4)
+
+
+def test_a_model_that_stopped_early_says_so(
+    numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open
+) -> None:
+    cross = xgboost.XGBClassifier(n_estimators=60, early_stopping_rounds=3, n_jobs=1, learning_rate=1.0)
+    cross.fit(
+        numbers[:1000], answers["binary"][:1000], eval_set=[(numbers[1000:], answers["binary"][1000:])], verbose=0
+    )
+    cross.save_model(tmp_path / "m.json")
+    best, total = cross.best_iteration + 1, cross.get_booster().num_boosted_rounds()
+    assert best < total
+    with pytest.raises(ModelError, match=rf"rounds: {best} or rounds: {total}"):
+        opened("m.json", folder=tmp_path)
+    for reader in ("library", "workbench"):
+        short = opened("m.json", folder=tmp_path, rounds=best, reader=reader).predict(numbers)
+        np.testing.assert_allclose(short.scores, cross.predict_proba(numbers), atol=1e-6)
+        whole = opened("m.json", folder=tmp_path, rounds=total, reader=reader).predict(numbers)
+        np.testing.assert_allclose(whole.scores[:, 1], cross.get_booster().predict(xgboost.DMatrix(numbers)), atol=1e-6)
+    with pytest.raises(ModelError, match="option rounds is 99"):
+        opened("m.json", folder=tmp_path, rounds=99)
 
 
 def test_pruned_nodes_are_left_out(numbers: pd.DataFrame, answers: dict[str, Any]) -> None:

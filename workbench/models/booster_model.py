@@ -137,16 +137,20 @@ def open_xgboost(
     classes: tuple[Label, ...] | None = None,
     features: tuple[str, ...] | None = None,
     reader: str = "library",
+    rounds: int | None = None,
 ) -> XGBoostModel:
-    """A JSON or UBJ model file's bytes as a model."""
+    """A JSON or UBJ model file's bytes as a model. rounds: how many boosting rounds answer, None for all."""
     from workbench.models.xgboost_file import read_xgboost
 
-    booster = _named(read_xgboost(data), features)
+    booster = _named(read_xgboost(data, rounds), features)
     live = None
     if reader == "library" and (xgboost := _library("xgboost")) is not None:
         live = xgboost.Booster(params={"nthread": threads})
         live.load_model(bytearray(data))
+        live = live if rounds is None else live[:rounds]
         live.set_param({"nthread": threads})
+        if features is not None:
+            live.feature_names = list(features)
     model = XGBoostModel(booster, live, fingerprint, classes)
     model.threads = threads
     return model

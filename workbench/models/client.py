@@ -34,6 +34,9 @@ THREADS = (
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "TZ", "VIRTUAL_ENV", "NUMBA_CACHE_DIR")
 """What a pickle's host sees of the environment: no tokens, no addresses. A callable, the team's own code, sees all."""
 
+OPENING = 120.0
+"""Seconds a host may take to start and open its model, at least: libraries load slowly on a busy machine."""
+
 START = "import sys; sys.path.append({root!r}); from workbench.models.host import main; main({memory})"
 ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -157,7 +160,8 @@ class HostModel:
     def _exchange(self, request: dict[str, Any], *parts: bytes) -> tuple[dict[str, Any], list[bytes]]:
         assert self._process is not None
         try:
-            header, data = self._process.exchange(pack(request, *parts), self.options.timeout)
+            patience = max(self.options.timeout, OPENING if request["do"] == "open" else 0)
+            header, data = self._process.exchange(pack(request, *parts), patience)
         except _Died as death:
             self._process = None
             raise ModelError(death.sentence(self.uri, request["do"], self.options)) from None

@@ -127,7 +127,7 @@ def _open_booster(kind: str, path: Path, fingerprint: str, options: Options) -> 
         "reader": options.reader,
     }
     if kind == "xgboost":
-        return open_xgboost(path.read_bytes(), fingerprint, **shared)
+        return open_xgboost(path.read_bytes(), fingerprint, rounds=options.rounds, **shared)
     return open_lightgbm(path.read_bytes(), fingerprint, categorical=options.categorical, **shared)
 
 

@@ -194,7 +194,7 @@ def _xgboost(estimator: Any) -> Trees:
     booster, best = estimator.get_booster(), getattr(estimator, "early_stopping_rounds", None)
     if best is not None and hasattr(estimator, "best_iteration"):
         booster = booster[: estimator.best_iteration + 1]
-    return read_xgboost(bytes(booster.save_raw("ubj"))).trees
+    return read_xgboost(bytes(booster.save_raw("ubj")), rounds=booster.num_boosted_rounds()).trees
 
 
 def _lightgbm(estimator: Any) -> Trees:

@@ -134,6 +134,8 @@ def _objects(series: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _as_text(series: pd.Series[Any], known: frozenset[str]) -> pd.Series[Any]:
+    if series.dtype == object and pd.api.types.infer_dtype(series, skipna=False) == "string":
+        return series
     values = _objects(series)
     if isinstance(series.dtype, pd.StringDtype) or pd.api.types.infer_dtype(values, skipna=True) in ("string", "empty"):
         return values

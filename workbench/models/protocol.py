@@ -20,7 +20,7 @@ class ModelError(Exception):
     """A model that cannot be opened, or that answered what it must not. The message says what to do next."""
 
 
-class Refused(ModelError):
+class Refused(ModelError):  # noqa: N818
     """A file that is not opened because it is unsafe or not what its name says; nothing of it was run."""
 
 

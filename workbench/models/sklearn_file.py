@@ -176,8 +176,10 @@ class SklearnModel(OpenModel):
         )
 
     def answer(self, rows: pd.DataFrame) -> Outputs:
-        for name in self.none_for:
-            rows[name] = rows[name].astype(object).where(rows[name].notna(), None)
+        if self.none_for:
+            rows = rows.assign(
+                **{name: rows[name].astype(object).where(rows[name].notna(), None) for name in self.none_for}
+            )
         X = rows if self.named else rows.to_numpy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -46,15 +46,16 @@ LINKS: dict[str, Link] = {
 LARGEST_CODE = 2**16
 
 
-def read_xgboost(data: bytes) -> Booster:
+def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
     """A model file's bytes as a Booster, its trees checked.
 
+    rounds: how many boosting rounds answer; None is all, and refused where training stopped early before the last.
     Raises ModelError for a file that is cut short, a dump, an objective or booster that the tree IR cannot hold.
     """
     document = parse(data)
     learner = document["learner"]
     try:
-        return _booster(document, learner)
+        return _booster(document, learner, rounds)
     except (KeyError, IndexError, ValueError, TypeError) as error:
         raise ModelError(
             f"it looks like an XGBoost model, but a part is missing or unreadable ({error!r}): "
@@ -85,7 +86,7 @@ def is_ubj(data: bytes) -> bool:
     return data[:1] == b"{" and data[1:2] in (b"L", b"l", b"I", b"i", b"U")
 
 
-def _booster(document: dict[str, Any], learner: dict[str, Any]) -> Booster:
+def _booster(document: dict[str, Any], learner: dict[str, Any], rounds: int | None) -> Booster:
     objective = str(learner["objective"]["name"])
     if objective not in LINKS:
         raise ModelError(f"its objective {objective!r} is not one this workbench can answer for: {', '.join(LINKS)}")
@@ -94,6 +95,7 @@ def _booster(document: dict[str, Any], learner: dict[str, Any]) -> Booster:
     outputs = max(1, int(param.get("num_class", 0)), int(param.get("num_target", 1)))
     if int(param.get("num_target", 1)) > 1:
         raise ModelError(f"it predicts {param['num_target']} targets at once: give one model per target")
+    model, drop = _first_rounds(model, drop, learner, outputs, rounds)
     features = _features(learner, int(param["num_feature"]))
     trees = _trees(model, drop, features, learner, _base(str(param["base_score"]), objective, outputs))
     trees.validate()
@@ -117,6 +119,28 @@ def _gbtree(booster: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float64
     if name != "gbtree":
         raise ModelError(f"it is an XGBoost {name!r} model: it has no trees; train it again as a linear model")
     return booster["model"], None
+
+
+def _first_rounds(
+    model: dict[str, Any], drop: NDArray[np.float64] | None, learner: dict[str, Any], outputs: int, rounds: int | None
+) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
+    """The trees of the rounds that answer."""
+    each = outputs * int(model["gbtree_model_param"].get("num_parallel_tree", 1) or 1)
+    total = len(model["trees"]) // each
+    best = learner.get("attributes", {}).get("best_iteration")
+    if rounds is None:
+        if best is not None and int(best) + 1 < total:
+            raise ModelError(
+                f"its training stopped early: the best of its {total} rounds is number {int(best) + 1}. XGBClassifier "
+                f"and XGBRegressor answer with the first {int(best) + 1}, Booster.predict with all {total}: say which "
+                f"the legacy system does with the option rounds: {int(best) + 1} or rounds: {total}"
+            )
+        return model, drop
+    if not 1 <= rounds <= total:
+        raise ModelError(f"the option rounds is {rounds}, and the model has 1 to {total}")
+    count = rounds * each
+    shorter = {**model, "trees": model["trees"][:count], "tree_info": model["tree_info"][:count]}
+    return shorter, None if drop is None else drop[:count]
 
 
 def _features(learner: dict[str, Any], count: int) -> tuple[str, ...]:
