@@ -48,7 +48,7 @@ def new(folder: Path, chosen: Chosen, *, force: bool, as_json: bool) -> None:
         chosen.model,
         folder=folder,
         target=chosen.target or None,
-        positive=value_of(chosen.positive) if chosen.positive else None,
+        positive=_label(chosen.positive),
         protected=list(chosen.protected) or None,
         train=list(chosen.train) or None,
         production=list(chosen.production) or None,
@@ -56,12 +56,17 @@ def new(folder: Path, chosen: Chosen, *, force: bool, as_json: bool) -> None:
         options=chosen.model_options(),
         limits=catalog.default_limits(),
         force=force,
-    )  # type: ignore[call-arg,unused-ignore]
+    )
     path = proposal.write(_titles(), force=force)
     values = [value.model_dump(mode="json") for value in proposal.values]
     emit({"file": str(path), "proposed": values, "unsure": [value.key for value in proposal.unsure]}, as_json)
     if not as_json:
         _tell(path, proposal, folder)
+
+
+def _label(text: str) -> str | int | float | bool | None:
+    value = value_of(text)
+    return value if isinstance(value, str | int | float | bool) and text else None
 
 
 def _tell(path: Path, proposal: Proposal, folder: Path) -> None:
@@ -102,7 +107,6 @@ def demo(folder: Path, *, force: bool, as_json: bool) -> None:
     truths = make_demo(folder, limits=catalog.default_limits(), titles=_titles(), force=force)
     emit({"folder": str(folder), "planted": len(truths.planted)}, as_json)
     if not as_json:
-        out(
-            f"A made-up lending portfolio with its legacy model is in {folder}/; {len(truths.planted)} faults are planted."
-        )
+        planted = f"{len(truths.planted)} planted faults"
+        out(f"A made-up lending portfolio with its legacy model, and {planted}: {folder}/")
         out(f"Next: workbench run {folder}")
