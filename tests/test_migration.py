@@ -218,7 +218,7 @@ HOSTILE += "|\u2028|😀|=1+1|a,b|[|{"
 hostile = st.sampled_from([*HOSTILE.split("|"), "$\\frac{", "y" * 400])
 
 
-@settings(max_examples=60, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     target=names | hostile,
     roles=st.lists(names | hostile, unique=True, max_size=4),
