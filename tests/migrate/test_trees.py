@@ -35,7 +35,7 @@ MODELS = [
     DecisionTreeClassifier(),
     DecisionTreeRegressor(),
     RandomForestClassifier(15, **DEEP),
-    RandomForestClassifier(100, min_samples_leaf=7, random_state=0),
+    RandomForestClassifier(60, min_samples_leaf=7, random_state=0),
     RandomForestRegressor(15, **DEEP),
     ExtraTreesClassifier(15, **DEEP),
     ExtraTreesRegressor(15, max_depth=3, random_state=0),
@@ -146,7 +146,7 @@ def random_trees(seed: int, features: int, outputs: int, deep: bool) -> Trees:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 3), st.booleans())
 def test_any_trees_end_in_the_leaves_a_plain_walk_finds(seed, features, outputs, deep):
     trees = random_trees(seed, features, outputs, deep)

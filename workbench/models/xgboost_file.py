@@ -155,8 +155,13 @@ def _base(text: str, objective: str, outputs: int) -> NDArray[np.float64]:
     link = LINKS[objective]
     if link == "sigmoid":
         # In float32 and in this form, as XGBoost's ProbToMargin: the margin is then the library's to the last bit.
-        return np.asarray(-np.log(np.float32(1) / stored.astype(np.float32) - np.float32(1)), dtype=np.float64)
-    return np.asarray(np.log(stored.astype(np.float32)), dtype=np.float64) if link == "exp" else stored
+        # The logarithm itself in float64, then rounded: numpy's own float32 one can be off in the last bit.
+        return -_rounded_log(np.float32(1) / stored.astype(np.float32) - np.float32(1))
+    return _rounded_log(stored) if link == "exp" else stored
+
+
+def _rounded_log(x: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    return np.asarray(np.log(x.astype(np.float64)).astype(np.float32), dtype=np.float64)
 
 
 def _trees(
