@@ -286,6 +286,9 @@ def test_regression_judges_mean_prediction_and_residual() -> None:
 
     same = _run(_scored(frame, target, side(value), side(value), task), "sex")
     assert {finding.status for finding in same.values()} == {Status.PASS, Status.INFO}
+    unknown = np.where(np.arange(4000) < 500, np.nan, target)
+    partly = _run(_scored(frame, unknown, side(value), side(value), task), "sex")
+    assert (partly["bias/residual-gap[sex]"].legacy.n, partly["bias/mean-prediction-gap[sex]"].legacy.n) == (3500, 4000)
     lowered = value - 6 * (frame.sex == "f").to_numpy()
     found = _run(_scored(frame, target, side(value), side(lowered), task), "sex")
     for name in ("mean-prediction-gap", "residual-gap"):

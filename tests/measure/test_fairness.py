@@ -30,8 +30,7 @@ def _sample(seed: int, n: int = 4000) -> tuple[np.ndarray, np.ndarray, pd.DataFr
     return truth, decision, frame, rng.random(n) * 3
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed, weighted", [(0, False), (1, True)])
 def test_rates_equal_fairlearn_with_weights_and_intersections(seed: int, weighted: bool) -> None:
     truth, decision, frame, w = _sample(seed)
     weight = w if weighted else None
@@ -164,7 +163,7 @@ def test_draws_from_counts_are_the_row_bootstrap(weighted: bool) -> None:
     from scipy.stats import ks_2samp
 
     rng = np.random.default_rng(7)
-    weight = rng.random(800) * 3 if weighted else None
+    weight = rng.exponential(1, 800) ** 2 if weighted else None
     counts, rows = _counts(3, weight, 800)
     mine = fairness_gaps.draw(counts, 1500, seed=1).rates
     groups = Groups("race", counts.labels, rows[0])
@@ -184,6 +183,8 @@ def test_draws_from_counts_are_the_row_bootstrap(weighted: bool) -> None:
     ]
     changed = ks_2samp(spread_change(mine), spread_change(brute)).pvalue
     assert min([*p_values, changed]) > 0.01 / 31
+    # Weights of this spread widen the distributions by half: drawing rows without their weights would show.
+    assert mine.std(0) == pytest.approx(brute.std(0), rel=0.12)
     assert np.corrcoef(mine[:, 0, 0, 0], mine[:, 1, 0, 0])[0, 1] > 0.5  # one draw gives both models
 
 
@@ -200,7 +201,7 @@ def test_a_fair_model_is_called_unfair_in_five_of_a_hundred_at_most() -> None:
         fairness_gaps.chance(rng.binomial(n.astype(int), 0.2) / n, n, draws=400, seed=run) <= 0.05
         for run in range(runs)
     )
-    assert alarms / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    assert 0.02 <= alarms / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
 
 
 def test_the_gap_of_a_fair_model_reaches_zero_and_a_real_one_is_found() -> None:

@@ -97,6 +97,10 @@ def test_delong_equals_its_definition_and_scipys_mann_whitney() -> None:
     below = np.cov([psi.mean(0) for psi in parts]) / (~hit).sum()
     assert areas == pytest.approx([psi.mean() for psi in parts])
     assert cov == pytest.approx(above + below)
+    found = next(iter(quality.compare(target, Answers(scores=score), Answers(scores=better), draws=1)))
+    error = math.sqrt(np.array([1, -1]) @ (above + below) @ np.array([1, -1]))
+    assert found.change == pytest.approx((areas[1] - areas[0], *stats.norm.interval(0.95, areas[1] - areas[0], error)))
+    assert found.p == pytest.approx(2 * stats.norm.sf(abs(areas[1] - areas[0]) / error))
 
 
 def test_delong_keeps_its_level_when_models_are_equally_good() -> None:

@@ -39,8 +39,11 @@ class Draws:
 
 
 def draw(counts: Counts, draws: int = 10_000, seed: int = 0) -> Draws:
-    """Resample the rows behind the counts. With sample weights a cell's sum of m rows is drawn as normal, with the
-    mean and variance of the weights in that cell."""
+    """Resample the rows behind the counts.
+
+    With sample weights the sum of m rows drawn of a cell is gamma distributed, with the mean and the variance that m of
+    the cell's weights have.
+    """
     blocks = [(_rates(table), _entropy(table)) for table in _tables(counts, draws, seed)]
     if not blocks:
         groups = len(counts.labels)
@@ -67,8 +70,11 @@ def _weigh(drawn: NDArray[np.int64], counts: Counts, cells: NDArray[np.int64], r
     rows = counts.rows.ravel()[cells]
     mean = counts.weight.ravel()[cells] / rows
     variance = np.maximum(0.0, counts.squares.ravel()[cells] / rows - mean**2)
-    noise = rng.standard_normal(drawn.shape) * np.sqrt(drawn * variance)
-    return np.maximum(0.0, drawn * mean + noise)
+    summed = drawn * mean
+    varied = variance > 1e-12 * mean**2
+    scale = variance[varied] / mean[varied]
+    summed[:, varied] = rng.gamma(summed[:, varied] / scale, scale)
+    return np.asarray(summed)
 
 
 def _rates(table: Floats) -> Floats:
