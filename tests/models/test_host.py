@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
-from workbench.models import Model, ModelError, Refused
+from workbench.models import Model, ModelError, Refused, in_host
 from workbench.models.client import HostModel
 from workbench.models.sklearn_file import open_sklearn
 from workbench.models.trees import Trees
@@ -196,11 +196,14 @@ def test_a_native_file_answers_the_same_from_a_host(rows: pd.DataFrame, tmp_path
     numbers = rows[["score", "price"]]
     settings = {"objective": "regression", "verbosity": -1, "num_threads": 1}
     lightgbm.train(settings, lightgbm.Dataset(numbers, rows["debt"].fillna(0)), 5).save_model(tmp_path / "m")
-    here, there = opened("m", folder=tmp_path), opened("m", folder=tmp_path, host=True)
+    here = opened("m", folder=tmp_path)
+    there = in_host(here)
     assert isinstance(there, HostModel)
+    assert in_host(there) is there
     assert here.fingerprint == there.fingerprint
     np.testing.assert_array_equal(here.predict(rows).values, there.predict(rows).values)
     assert there.inputs == here.inputs
+    there.close()
 
 
 def here(estimator: Any, path: Path, **options: Any) -> Any:
