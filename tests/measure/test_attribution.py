@@ -345,3 +345,48 @@ def test_group_gap_is_the_widest_and_small_groups_are_left_out():
     assert gap.tolist() == [2.0, 0.0]
     assert compared == 2
     assert np.isnan(at.group_gap(values, np.zeros(43, dtype=int), 10)[0]).all()
+
+
+# --- what a pair is asked
+
+
+def test_the_plan_keeps_the_budget_and_explained_rows_out_of_the_background():
+    chosen = at.plan(5_000, 14, rows=100, background=50, evaluations=200_000, seed=1)
+    assert (len(chosen.rows), len(chosen.background), len(chosen.other)) == (100, 50, 50)
+    assert not set(chosen.rows) & set(chosen.background)
+    assert not set(chosen.background) & set(chosen.other)
+    assert chosen.masks == 29  # 200,000 / 5,000 is nearest to one permutation there and back
+    assert 0.5 < chosen.masks * 100 * 50 / 200_000 < 1.5
+    again = at.plan(5_000, 14, rows=100, background=50, evaluations=200_000, seed=1)
+    assert np.array_equal(again.rows, chosen.rows)
+
+
+def test_many_features_cost_rows_and_few_rows_are_refused():
+    wide = at.plan(5_000, 300, rows=100, background=50, evaluations=200_000, seed=0)
+    assert len(wide.rows) == at.FEWEST_ROWS
+    small = at.plan(60, 5, rows=100, background=50, evaluations=200_000, seed=0)
+    assert (len(small.rows), len(small.background)) == (40, 20)
+    with pytest.raises(at.UnaskableError, match="39 rows are too few"):
+        at.plan(39, 5, rows=100, background=50, evaluations=200_000, seed=0)
+
+
+def test_features_are_those_any_model_asks_for_in_the_frames_order():
+    frame = pd.DataFrame(columns=["id", "b", "a", "y"])
+    before, after = Plain(None, ("a",)), Plain(None, ("b", "a"))
+    assert at.shared_features(frame, (before, after), ("id", "y")) == ("b", "a")
+    assert at.shared_features(frame, (before, Plain(None, ())), ("id", "y")) == ("b", "a")
+
+
+def test_groups_of_a_number_are_quantile_bands_and_missing_is_none():
+    codes, names = at.group_codes(pd.Series([*range(100), None]))
+    assert len(names) == 4
+    assert codes[-1] == -1
+    assert np.bincount(codes[:-1]).tolist() == [25, 25, 25, 25]
+    codes, names = at.group_codes(pd.Series(["f", "m", None, "f"], dtype="str"))
+    assert (codes.tolist(), names) == ([0, 1, -1, 0], ("f", "m"))
+
+
+def test_leading_reasons_hide_personal_columns():
+    values = np.array([[0.1, -3.0, 2.0]])
+    one = at.Attributions(("a", "email", "b"), values, np.zeros(1), np.zeros(1), "value", "exact", 1, 1)
+    assert at.leading_reasons((one,), 5, 2, ("email",)) == ((1, 1, "(personal column)", -3.0), (1, 2, "b", 2.0))

@@ -185,7 +185,7 @@ def _process(pair: speed.Pair, scored: Scored) -> Iterator[Finding]:
 
 def _pair(kind: Kind, name: str, sides: list[Measure], change: Measure) -> Finding:
     """change: candidate / legacy."""
-    return kind.found(f"{kind.title} {name}".strip(), name, legacy=sides[0], candidate=sides[1], change=change)
+    return kind.found(f"{kind.title}: {name}".rstrip(": "), name, legacy=sides[0], candidate=sides[1], change=change)
 
 
 def _cost(timings: list[speed.Timing], params: Params) -> Finding:

@@ -91,9 +91,9 @@ KINDS = (REASONS, AGREEMENT, TOP, CHANGED, IMPORTANCE, ADDITIVITY, PROTECTED, ST
 
 
 class Params(audit.Params):
-    rows: int = Field(80, ge=20, le=5_000, description="rows explained")
-    background: int = Field(30, ge=20, le=2_000, description="rows an absent column takes its values from")
-    evaluations: int = Field(140_000, ge=10_000, description="what-if rows each model answers, about")
+    rows: int = Field(100, ge=20, le=5_000, description="rows explained")
+    background: int = Field(50, ge=20, le=2_000, description="rows an absent column takes its values from")
+    evaluations: int = Field(200_000, ge=10_000, description="what-if rows each model answers, about")
     top_k: int = Field(3, ge=1, description="how many leading reasons are compared")
     changed_below: float = Field(0.8, gt=0, lt=1, description="cosine under which a row's reasons have changed")
     seed: int = Field(0, description="of the sample, the permutations and the bootstrap")

@@ -49,7 +49,7 @@ DRAWS = 2_000
 
 
 def plan(n: int, features: int, *, rows: int, background: int, evaluations: int, seed: int) -> Plan:
-    """Seeded rows out of n such that one model answers about `evaluations` what-if rows, or fewer.
+    """Seeded rows out of n such that one model answers about `evaluations` what-if rows: whole permutations of them.
 
     Explained rows and background do not overlap where n allows it. More features cost more answers a row, so fewer
     rows are explained then, FEWEST_ROWS at least. Raises UnaskableError under 2 FEWEST_ROWS rows.
@@ -69,7 +69,7 @@ def plan(n: int, features: int, *, rows: int, background: int, evaluations: int,
         rows=np.sort(order[:rows]),
         background=np.sort(order[rows : rows + background]),
         other=np.sort(others[:background]),
-        masks=max(once, evaluations // (rows * background)),
+        masks=once * max(1, round(evaluations / (rows * background * once))),
         seed=seed,
     )
 
