@@ -246,6 +246,20 @@ def test_missing_and_rare_values_are_groups_without_names_of_persons() -> None:
     assert "ZzUniqueZz" not in "".join(finding.model_dump_json() for finding in found.values())
 
 
+def test_inequality_of_benefits_is_shown_for_both_models() -> None:
+    frame, target, score = _people(2000)
+    legacy, candidate = (score >= 0.5).astype(int), (score >= 0.7).astype(int)
+    found = _run(_scored(frame, target, _side(legacy), _side(candidate)), "sex")
+    [table] = [detail for detail in found["bias/groups[sex]"].details if detail.title == "Inequality of benefits"]
+    lines = {row[0]: row[1:] for row in table.rows}
+    for name, decision in (("legacy", legacy), ("candidate", candidate)):
+        share = (decision - target + 1) / (decision - target + 1).mean()
+        assert lines[name][0] == pytest.approx((share**2 - 1).mean() / 2)
+        assert lines[name][3] == pytest.approx((share * np.log(np.maximum(share, 1e-300))).mean())
+        assert lines[name][1] < lines[name][0] < lines[name][2]
+    assert lines["change"][0] == pytest.approx(lines["candidate"][0] - lines["legacy"][0])
+
+
 def test_ages_become_named_bands_and_intersections_are_compared_on_request() -> None:
     frame, target, score = _people(4000)
     found = _run(_scored(frame, target, _decided(score)), "sex", "age", params=bias.Params(draws=500, depth=2))

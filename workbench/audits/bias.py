@@ -150,7 +150,7 @@ def _split(item: pairs.Assessed, p: list[float], limits: Limits, params: Params)
 
 
 def _worst(subject: str, worst: gaps.GroupChange, limits: Limits, level: float) -> Finding:
-    title = f"Accuracy moved worst for {worst.group}"
+    title = f"Accuracy falls most for {worst.group}" if worst.change.value < 0 else ""
     parts = (worst.legacy, worst.candidate, worst.change)
     legacy, candidate, change = (measured(part, worst.n, "bootstrap, max-T over groups", level=level) for part in parts)
     limit = limits.get(WORST.id)

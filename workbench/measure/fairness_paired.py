@@ -150,11 +150,30 @@ def _decisions(rows: Matched, groups: Groups, read: Sequence[Reading], plan: Pla
         gaps=tuple(found),
         ratio=share(first) if whole and enough else None,
         worst=worst_change(first, "accuracy"),
-        tables=tables(first) | ({"Score metrics": scores} if len(scores) else {}),
+        tables=tables(first) | _more(first, scores, whole),
         bars=tuple(bars(first, shown)),
         what=shown,
         n=len(rows),
     )
+
+
+def _more(this: Comparison, scores: pd.DataFrame, whole: bool) -> dict[str, pd.DataFrame]:
+    found = {"Score metrics": scores} if len(scores) else {}
+    return found | ({"Inequality of benefits": inequality(this)} if whole else {})
+
+
+def inequality(this: Comparison) -> pd.DataFrame:
+    """Generalized entropy (alpha 2, with its interval) and Theil index of all rows, per model and their change."""
+    lines: dict[str, list[float]] = {}
+    for side in this.sides:
+        whole = this.counts.side(side).sum(0)
+        lines[side] = [float(fairness.generalized_entropy(whole, alpha)) for alpha in (2, 1)]
+    drawn: dict[str, Floats] = {side: this.draws.entropy[:, place] for place, side in enumerate(this.sides)}
+    if this.paired:
+        lines["change"] = [after - before for before, after in zip(lines["legacy"], lines["candidate"])]
+        drawn["change"] = drawn["candidate"] - drawn["legacy"]
+    found = [(name, *percentile(two, drawn[name], this.level), theil) for name, (two, theil) in lines.items()]
+    return pd.DataFrame(found, columns=["model", "generalized_entropy", "low", "high", "theil"])
 
 
 def _means(rows: Matched, groups: Groups, plan: Plan) -> Assessed:
