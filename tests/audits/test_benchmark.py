@@ -80,7 +80,7 @@ def parity(status: Status = Status.PASS) -> Evidence:
 
 
 def run(legacy, candidate, evidence=None, limits=LIMITS, params=PARAMS, rows=None):
-    found = list(audit.run(rows or scored(), legacy, candidate, evidence or parity(), limits, params))
+    found = list(audit.run(scored() if rows is None else rows, legacy, candidate, evidence or parity(), limits, params))
     assert {finding.id for finding in found} <= {kind.id for kind in audit.KINDS}
     assert len({finding.key for finding in found}) == len(found)
     return {finding.key.removeprefix("benchmark/"): finding for finding in found}
@@ -151,6 +151,10 @@ def test_a_column_of_decisions_takes_no_time():
     column = Clocked(1, 1)
     column.format = "column"
     assert "give the model itself" in run(column, Clocked(1, 1))["speed-up"].reason
+
+
+def test_no_rows_are_said_so():
+    assert "no rows to time" in run(Clocked(1, 1), Clocked(1, 1), rows=scored(0))["speed-up"].reason
 
 
 def test_percentiles_need_their_samples():

@@ -79,7 +79,7 @@ def run(
     scored: Scored, legacy: Model, candidate: Model, parity: Evidence | None, limits: Limits, params: Params
 ) -> Iterator[Finding]:
     """Times of both models. Nothing is timed before parity has passed."""
-    if reason := _unfit(parity, (legacy, candidate)):
+    if reason := _unfit(parity, (legacy, candidate), len(scored)):
         yield from (kind.absent(reason) for kind in (SPEED, LATENCY, MEMORY, COST))
         return
     with speed.sides(legacy, candidate) as pair:
@@ -93,14 +93,15 @@ def run(
     yield GPU.absent("both models were timed on the processor only" if speed.gpu() else "no GPU on this machine")
 
 
-def _unfit(parity: Evidence | None, models: tuple[Model, ...]) -> str:
+def _unfit(parity: Evidence | None, models: tuple[Model, ...], rows: int) -> str:
+    if not rows:
+        return "the holdout has no rows to time: see 21_readiness"
     if any(model.format == "column" for model in models):
         return "a column of decisions made before takes no time: give the model itself"
     counts = parity.verdict.counts.keys() if parity else set()
     if parity and counts & {Status.FAIL, Status.ERROR}:
         return f"the candidate failed parity: fix that first ({parity.verdict.sentence})"
-    shown = counts & {Status.PASS, Status.WARN}
-    return "" if shown else "parity is not shown yet: run 44_parity first, as the time of another answer means nothing"
+    return "" if counts & {Status.PASS, Status.WARN} else "parity is not shown yet: run 44_parity first"
 
 
 def _measure(found: Estimate, unit: str = "x", n: int | None = None) -> Measure:
@@ -183,8 +184,7 @@ def _process(pair: speed.Pair, scored: Scored) -> Iterator[Finding]:
             yield _pair(kind, name, sides, Measure(value=after / before, n=1, unit="x"))
 
 
-def _pair(kind: Kind, name: str, sides: list[Measure], change: Measure) -> Finding:
-    """change: candidate / legacy."""
+def _pair(kind: Kind, name: str, sides: list[Measure], change: Measure) -> Finding:  # candidate / legacy
     return kind.found(f"{kind.title}: {name}".rstrip(": "), name, legacy=sides[0], candidate=sides[1], change=change)
 
 
