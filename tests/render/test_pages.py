@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from render_samples import HOSTILE, STARTED, bias, evidence, hostile, journey, parity
 
-from workbench.evidence import Evidence, Finding, Limit, Measure, Status
+from workbench.evidence import Evidence, Finding, Limit, Measure, Status, Table, Text
 from workbench.render import Chapter, page, report, words
 from workbench.render.pages import headline
 
@@ -185,8 +185,6 @@ def test_hostile_texts_stay_text() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    from workbench.evidence import Table
-
     table = Table(title="t", columns=("a",), rows=tuple((at,) for at in range(5000)))
     finding = Finding(id="a/b", title="t", status=Status.INFO, details=(table,))
     html = page(evidence("a", "?", finding))
@@ -203,6 +201,14 @@ def test_fix_shows_commands_as_blocks() -> None:
     assert "<code>it</code>" in html
     assert "<pre>workbench run credit</pre>" in html
     assert "<pre>open_migration(&#39;x&#39;)</pre>" in html
+
+
+def test_a_fix_that_is_code_is_said_once_and_as_code() -> None:
+    fix = "frame = frame.drop(columns=['email'])"
+    details = (Text(title="A fix in pandas", text=fix, code=True),)
+    html = page(evidence("a", "?", Finding(id="a/b", title="t", status=Status.WARN, fix=fix, details=details)))
+    assert html.count("frame = frame.drop") == 1
+    assert "<pre>frame = frame.drop" in html
 
 
 def test_drawing_waits_for_nothing_heavy() -> None:

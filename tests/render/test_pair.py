@@ -83,6 +83,18 @@ def test_an_endless_interval_shows_that_it_goes_on() -> None:
     assert picture.dots[0].high > picture.dots[0].x
 
 
+def test_a_share_ends_at_a_hundred_percent() -> None:
+    share = Measure(value=1.0, unit="share")
+    picture = pair(finding("legacy", Limit(value=0, better="lower"), legacy=share))
+    assert picture
+    assert picture.ends[1].startswith("100")
+    assert picture.dots[0].x == 242
+    assert picture.label.startswith("measured 100 %")
+    more = pair(finding("legacy", Limit(value=0, better="lower"), legacy=Measure(value=1.5, unit="share")))
+    assert more
+    assert more.dots[0].x < 242, "a share over one is not pushed back into the picture"
+
+
 @pytest.mark.parametrize("value", [0.0, 1e-300, -1e-300, 1e300, -5.0])
 def test_any_finite_number_stays_in_the_box(value: float) -> None:
     picture = pair(finding("candidate", Limit(value=value, better="lower"), candidate=Measure(value=value)))

@@ -66,6 +66,8 @@ def pair(finding: Finding) -> Pair | None:
         return None
     unit = next(iter(measures.values())).unit
     axis = _axis(measures.values(), finding.limit, from_zero=same is None)
+    if unit == "share" and same is None and all(max(m.value, m.high or 0.0) <= 1 for m in measures.values()):
+        axis = _Axis(axis.low, min(axis.high, 1.0))
     signed = on_change and words.is_difference(finding)
     return Pair(
         dots=tuple(_dot(role, measure, axis) for role, measure in measures.items()),
@@ -85,7 +87,11 @@ def label(finding: Finding) -> str:
         if measure is not None:
             signed = name == "change" and words.is_difference(finding)
             between = words.interval(measure, signed)
-            parts.append(f"{name} {words.measure(measure, signed)}" + (f" ({between})" if between else ""))
+            alone = name == "legacy" and finding.candidate is None and finding.change is None
+            parts.append(
+                f"{'measured' if alone else name} {words.measure(measure, signed)}"
+                + (f" ({between})" if between else "")
+            )
     shown = finding.shown
     if finding.limit and shown:
         parts.append(words.limit(finding.limit, shown.unit, words.is_change(finding)))
@@ -135,7 +141,7 @@ def _axis(measures: Iterable[Measure], limit: Limit | None, from_zero: bool) -> 
     if from_zero and low >= 0 and low <= 0.6 * high:
         low = 0.0
     if low == high:
-        reach = abs(low) or 1.0
+        reach = abs(low) or 0.5
         low, high = (0.0, 2 * reach) if low >= 0 else (-2 * reach, 0.0)
     room = 0.08 * (high - low)
     step = _step((high - low + 2 * room) / 5)

@@ -134,6 +134,7 @@ def row(finding: Finding, question: str, audit: str) -> Row:
     """One finding in words and pixels."""
     change = words.is_change(finding)
     unit = finding.shown.unit if finding.shown else ""
+    code = _fix_as_code(finding)
     return Row(
         anchor=anchor(audit, finding.key),
         status=finding.status,
@@ -149,10 +150,16 @@ def row(finding: Finding, question: str, audit: str) -> Row:
         pair=pair(finding),
         measures=_measures(finding),
         why=prose(finding.why),
-        fix=prose(finding.fix),
-        details=tuple((detail.type, _detail(detail)) for detail in finding.details),
+        fix=(Prose("block", finding.fix),) if code else prose(finding.fix),
+        details=tuple((detail.type, _detail(detail)) for detail in finding.details if detail is not code),
         meta=_meta(finding),
     )
+
+
+def _fix_as_code(finding: Finding) -> Text | None:
+    """The detail that holds the fix as code, which is then not said twice."""
+    texts = (detail for detail in finding.details if isinstance(detail, Text) and detail.code)
+    return next((text for text in texts if text.text.strip() == finding.fix.strip()), None)
 
 
 def unanswered(name: str, question: str, reason: str) -> Row:
@@ -273,13 +280,13 @@ def _numeric(cells: Sequence[object]) -> bool:
 
 
 def _measures(finding: Finding) -> Grid | None:
-    """The pair as a table: value, interval and rows of legacy, candidate and change."""
+    """The pair as a table: value, interval and rows of legacy, candidate and change; one number alone needs none."""
     found: list[tuple[str, Measure]] = []
     for name in ("legacy", "candidate", "change"):
         measure = getattr(finding, name)
         if measure is not None:
             found.append((name, measure))
-    if not found:
+    if len(found) < 2:
         return None
     signed = words.is_difference(finding)
     lines = [(name, *_in_words(measure, signed and name == "change")) for name, measure in found]

@@ -324,4 +324,5 @@ def _cell(cell: Cell, unit: str, decimals: int | None) -> str:
 def heading(name: str, unit: str = "") -> str:
     """A column's name with its unit: "latency, ms"."""
     sign = {"share": "%", "x": "\N{MULTIPLICATION SIGN}"}.get(unit, short(plain(unit), 24) if unit else "")
-    return f"{short(plain(name), 80)}, {sign}" if sign else short(plain(name), 80)
+    said = short(plain(name), 80) if name.strip() else ""
+    return ", ".join(part for part in (said, sign) if part)
