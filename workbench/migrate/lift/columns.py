@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.migrate.lift.ops import Chain, Lookup, Nothing, Op, Take
 from workbench.models.edge import EdgeColumn, EdgeSpec
-from workbench.models.knowledge import new_options
+from workbench.models.knowledge import known, new_options
 from workbench.models.protocol import Input, Kind, Label, ModelError, Piece
 
 RETRAIN = "Retrain this part on torch, or replace it by a supported piece and fit the legacy model again"
@@ -197,8 +197,9 @@ def predictor(*kinds: str) -> Callable[[Predictor], Predictor]:
 def convert(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
     """A transformer as op. Raises CannotLift for a kind without converter."""
     if piece.kind not in TRANSFORMERS:
-        what = "it predicts, and stands where columns are transformed" if piece.kind in PREDICTORS else unknown(piece)
-        raise CannotLift(piece.kind, what)
+        raise _stranger(
+            piece, "it predicts, and stands where columns are transformed" if piece.kind in PREDICTORS else ""
+        )
     _refuse_new_options(piece)
     return TRANSFORMERS[piece.kind](piece, columns, context)
 
@@ -206,10 +207,8 @@ def convert(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Colum
 def answer(piece: Piece, columns: Columns, context: Context) -> Op:
     """A model as op that ends in named outputs. Raises CannotLift for a kind without converter."""
     if piece.kind not in PREDICTORS:
-        what = (
-            "it transforms columns, and a model must end in an answer" if piece.kind in TRANSFORMERS else unknown(piece)
-        )
-        raise CannotLift(piece.kind, what)
+        transforms = "it transforms columns, and a model must end in an answer"
+        raise _stranger(piece, transforms if piece.kind in TRANSFORMERS else "")
     _refuse_new_options(piece)
     return PREDICTORS[piece.kind](piece, columns, context)
 
@@ -222,11 +221,11 @@ def _refuse_new_options(piece: Piece) -> None:
         )
 
 
-def unknown(piece: Piece) -> str:
-    """Why a kind that has no converter cannot be lifted."""
-    if not piece.params and not piece.children and not piece.arrays:
-        return "it answers without showing its parts"
-    return "no exact torch form of it is known here"
+def _stranger(piece: Piece, why: str) -> CannotLift:
+    """A kind without converter, with what is known of it."""
+    what = known(piece)
+    advice = what.advice.rstrip(".") or RETRAIN
+    return CannotLift(piece.kind, why or what.why or "no exact torch form of it is known here", advice)
 
 
 def numbers(piece: Piece, columns: Columns) -> tuple[list[Op], int]:
