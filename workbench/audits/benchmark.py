@@ -21,7 +21,7 @@ from workbench.scored import Scored
 
 QUESTION = "Is it faster and cheaper, by how much, how surely?"
 QUIET = "Run it again alone on an idle machine, or give it more `seconds`."
-TAILS = {"samples", "seconds", "seed"}
+TAILS, ALONE = {"samples", "seconds", "seed"}, True  # alone: no other notebook runs beside it
 SERVE = "Serve it where it wins (one row or batches), tune it (43_tuning), or stay where you are."
 
 SPEED = Kind(

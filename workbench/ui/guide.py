@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog, store
@@ -102,20 +103,30 @@ class Guide:
         else:
             print("There is nothing to draw here: the findings above say why.")
 
+    def tables(self, evidence: Evidence, finding: str) -> None:
+        """Displays the tables behind a finding, each under its title."""
+        from IPython import display as screen
+
+        show: Any = screen.display
+        shown = 0
+        for found in evidence.findings:
+            for detail in found.details if finding in (found.id, found.key) else ():
+                if isinstance(detail, Table):
+                    title = f"{detail.title} ({found.subject})" if found.subject else detail.title
+                    show({"text/plain": title, "text/markdown": f"**{_literal(title)}**"}, raw=True)
+                    show(_frame(detail))
+                    shown += 1
+        if not shown:
+            print("There is no table here: the findings above say why.")
+
     def table(self, evidence: Evidence, finding: str, number: int = 0) -> pd.DataFrame:
         """A table behind a finding (the first, or the one of this number), as a frame; empty where there is none."""
-        import pandas as pd
-
         tables = [detail for detail in _details(evidence, finding) if isinstance(detail, Table)]
-        if not -len(tables) <= number < len(tables):
-            return pd.DataFrame()
-        return pd.DataFrame(list(tables[number].rows), columns=list(tables[number].columns))
+        return _frame(tables[number]) if -len(tables) <= number < len(tables) else _pandas().DataFrame()
 
     def findings(self, evidence: Evidence) -> pd.DataFrame:
         """The findings as a frame: id, subject, status, the pair, the change and its interval."""
-        import pandas as pd
-
-        return pd.DataFrame([_row(finding) for finding in evidence.findings])
+        return _pandas().DataFrame([_row(finding) for finding in evidence.findings])
 
     def _stored_or_refuse(self) -> Evidence:
         found = store.latest(self.folder, self.name)
@@ -159,6 +170,23 @@ def _find(folder: Path) -> Path:
         if (place / FILE).exists():
             return place
     return folder
+
+
+def _frame(table: Table) -> pd.DataFrame:
+    return _pandas().DataFrame(list(table.rows), columns=list(table.columns))
+
+
+def _pandas() -> ModuleType:
+    """pandas, told that a dollar sign in a cell is a dollar sign and no formula."""
+    import pandas
+
+    pandas.set_option("display.html.use_mathjax", False)
+    return pandas
+
+
+def _literal(text: str) -> str:
+    """Text that Markdown shows as it is: a column's name must not become a link, a formula or HTML."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-!|~$&" else char for char in text)
 
 
 def _details(evidence: Evidence, finding: str) -> list[Detail]:

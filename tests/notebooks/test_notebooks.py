@@ -1,0 +1,186 @@
+"""Every notebook is a document that keeps the house rules, and runs headless on a small migration."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from workbench import catalog, places, store
+from workbench.evidence import Status
+from workbench.runner import read_notebook
+
+BOOKS = sorted(places.notebooks().glob("*.ipynb"))
+ENTRIES = {entry.stem: entry for entry in catalog.discover()}
+
+Cell = dict[str, Any]
+
+
+def cells(path: Path, kind: str) -> list[Cell]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+every = pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+
+
+def test_there_is_a_notebook_for_every_question() -> None:
+    assert {path.stem for path in BOOKS} == {entry.stem for entry in catalog.discover()}
+
+
+@every
+def test_it_is_valid_and_has_stable_cell_ids(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    assert (book.nbformat, book.nbformat_minor) == (4, 5)
+    assert book.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in book.cells]
+    assert len(set(ids)) == len(ids)
+    assert read_notebook(path), "the runner would refuse it"
+
+
+@every
+def test_its_title_is_its_question(path: Path) -> None:
+    first = nbformat.read(path, as_version=4).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.splitlines()[0] == f"# {ENTRIES[path.stem].question}"
+
+
+@every
+def test_it_has_few_short_cells_without_machinery(path: Path) -> None:
+    code = cells(path, "code")
+    assert len(code) <= 12
+    for cell in code:
+        assert len(cell["source"].splitlines()) <= 8, cell["source"]
+        for node in ast.walk(ast.parse(cell["source"])):
+            machinery = (ast.FunctionDef, ast.Lambda, ast.ClassDef, ast.For, ast.While, ast.ListComp, ast.Try, ast.With)
+            assert not isinstance(node, machinery), f"no {type(node).__name__} in a notebook: put it into the package"
+
+
+@every
+def test_its_outputs_are_stripped(path: Path) -> None:
+    for cell in cells(path, "code"):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None), "strip the outputs before you commit"
+
+
+@every
+def test_its_first_code_cell_takes_the_parameters(path: Path) -> None:
+    first = cells(path, "code")[0]
+    assert first["metadata"]["tags"] == ["parameters"]
+    assert first["source"] == 'migration = "."\nparams = {}'
+
+
+@every
+def test_it_reads_as_a_document(path: Path) -> None:
+    prose = "\n".join(cell["source"] for cell in cells(path, "markdown"))
+    assert not re.search(r"<[a-zA-Z/]", prose), "no HTML in prose"
+    assert "**For**" in prose, "say for whom"
+    assert "**You need**" in prose
+    assert "**Next:**" in prose
+    assert len(prose.split()) > 250
+    if ENTRIES[path.stem].module:
+        assert "## How to read it" in prose
+        assert "## When it fails" in prose
+        assert "## Summary" in prose
+
+
+@every
+def test_the_notebooks_and_findings_it_names_are_there(path: Path) -> None:
+    source = "\n".join(cell["source"] for cell in nbformat.read(path, as_version=4).cells)
+    named = set(re.findall(r"`(\d\d_[a-z_]+)`", source))
+    assert named <= set(ENTRIES), f"no such notebook: {named - set(ENTRIES)}"
+    for finding in re.findall(r'"([a-z]+/[a-z0-9-]+)"', source):
+        catalog.find(finding)
+
+
+# ------------------------------------------------------------------------------------- headless
+
+
+@pytest.fixture(scope="session")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One run of the whole journey on 600 rows and a small scikit-learn pipeline."""
+    folder = tmp_path_factory.mktemp("notebooks") / "small"
+    folder.mkdir()
+    make_small(folder)
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench.ui.cli", "run", str(folder), "--json"],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 1, 2), done.stdout + done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def make_small(folder: Path) -> None:
+    import joblib
+    import numpy as np
+    import pandas as pd
+    from sklearn.compose import make_column_transformer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "income": random.normal(3000, 800, 600).round(2),
+            "job": random.choice(["office", "field", "none"], 600),
+            "sex": random.choice(["f", "m"], 600),
+        }
+    )
+    odds = (frame.income - 3000) / 500 + (frame.job == "office") - 0.5
+    frame["repaid"] = (random.random(600) < 1 / (1 + np.exp(-odds))).astype(int)
+    frame.to_csv(folder / "loans.csv", index=False)
+    columns = make_column_transformer((StandardScaler(), ["income"]), (OneHotEncoder(), ["job"]))
+    model = make_pipeline(columns, LogisticRegression()).fit(frame[["income", "job"]], frame.repaid)
+    joblib.dump(model, folder / "model.joblib")
+    (folder / "migration.yaml").write_text(
+        "version: 1\nname: small\ndata: {holdout: loans.csv}\nlegacy: {uri: model.joblib}\n"
+        "task: {kind: binary, target: repaid, positive: 1}\nroles: {protected: [sex]}\n"
+        "audits:\n"
+        "  bias: {draws: 200}\n"
+        "  parity: {draws: 100}\n"
+        "  explainability: {rows: 20, background: 20, evaluations: 10000}\n"
+        "  benchmark: {batches: [100], seconds: 0.1, samples: 10}\n"
+    )
+
+
+@pytest.mark.slow
+def test_the_whole_journey_runs_unattended(journey: tuple[Path, dict[str, Any]]) -> None:
+    folder, outcome = journey
+    assert (outcome["failed"], outcome["skipped"]) == ({}, {})
+    assert sorted(outcome["ran"]) == sorted(ENTRIES[path.stem].name for path in BOOKS)
+    run = store.runs(folder)[0]
+    assert run.state == "done"
+    assert store.verify(run.folder) == ()
+
+
+@pytest.mark.slow
+@every
+def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: tuple[Path, dict[str, Any]]) -> None:
+    part = store.runs(journey[0])[0].folder / path.stem
+    executed = nbformat.read(part / "notebook.ipynb", as_version=4)
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code)
+    assert not [output for cell in code for output in cell.outputs if output.output_type == "error"]
+    assert not [output for cell in code for output in cell.outputs if output.get("name") == "stderr"], "no noise"
+    if ENTRIES[path.stem].module:
+        evidence = store.read_evidence(part / store.EVIDENCE)
+        assert evidence.findings
+        assert Status.ERROR not in evidence.verdict.counts
+        assert (part / "report.html").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_the_candidate_of_the_small_model_is_exact(journey: tuple[Path, dict[str, Any]]) -> None:
+    stored = store.latest(journey[0], "parity")
+    assert stored is not None
+    found = {finding.id: finding for finding in stored.evidence.findings}
+    assert found["parity/label-flips"].change.value == 0  # type: ignore[union-attr]
+    assert found["parity/score-difference"].change.value <= 1e-6  # type: ignore[union-attr]
