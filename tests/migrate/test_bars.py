@@ -12,7 +12,7 @@ import xgboost
 from lift_parity import lifted
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from workbench.migrate.lift import lift
+from workbench.migrate.lift import CannotLift, lift
 from workbench.models import open_model
 
 ROWS = 20_000
@@ -88,6 +88,27 @@ def test_lightgbm_with_missing_and_categories(kind, rows, tmp_path):
     _holds(lift_.predict(unseen), model.predict_proba(unseen))
     as_text = frame.assign(branch=frame.branch.astype(object))
     assert np.array_equal(lift_.predict(as_text).scores, lift_.predict(frame).scores)
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_wrappers_code_their_categories_by_place(library, rows):
+    """Categories that are numbers: taken for codes they would answer, wrongly and without a word."""
+    frame, y = rows
+    late = frame.late.fillna(9).astype(int) * 10
+    X = frame[["income", "cents"]].assign(late=pd.Categorical(late))
+    model = {
+        "lightgbm": lightgbm.LGBMClassifier(n_estimators=20, verbose=-1, n_jobs=1),
+        "xgboost": xgboost.XGBClassifier(n_estimators=20, enable_categorical=True, n_jobs=1),
+    }[library].fit(X, y ^ late.isin([10, 30]))
+    assert (np.abs(lifted(model, X).predict(X.assign(late=late)).scores - model.predict_proba(X)) <= 1e-6).all()
+
+
+def test_a_number_that_stands_for_missing_is_refused(rows):
+    frame, y = rows
+    X = frame[["cents", "opened"]]
+    model = xgboost.XGBClassifier(n_estimators=2, missing=0.0, n_jobs=1).fit(X, y)
+    with pytest.raises(CannotLift, match=r"takes 0\.0 for missing"):
+        lifted(model, X)
 
 
 def test_lightgbm_regression_and_log_odds(rows, tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import ModelError, Refused
+from workbench.models.protocol import ModelError, Plain, Refused
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
 
 Floats = NDArray[np.float64]
@@ -201,3 +201,16 @@ def _lightgbm(estimator: Any) -> Trees:
     from workbench.models.lightgbm_file import read_lightgbm
 
     return read_lightgbm(estimator.booster_.model_to_string().encode()).trees
+
+
+def categories_of(estimator: Any) -> dict[str, Plain]:
+    """Values that an XGBoost or LightGBM wrapper codes by their place, by feature; {} where it takes codes as such."""
+    from workbench.models.lightgbm_file import read_lightgbm
+    from workbench.models.xgboost_file import read_xgboost
+
+    if hasattr(estimator, "get_booster"):
+        booster = estimator.get_booster()
+        found = read_xgboost(bytes(booster.save_raw("ubj")), rounds=booster.num_boosted_rounds()).categories
+    else:
+        found = read_lightgbm(estimator.booster_.model_to_string().encode()).categories
+    return {name: list(values) for name, values in found.items()}

@@ -58,6 +58,8 @@ def sklearn_piece(estimator: Any) -> Piece:
         params["trees_refused"] = refused
     if params.get("func") == CHECK_ONLY:
         params["func"] = None
+    if trees is not None and trees.categorical and kind.startswith(("xgboost.", "lightgbm.")):
+        params["categories"] = estimator_trees.categories_of(estimator)
     if kind == "sklearn.compose.ColumnTransformer":
         parts, params["columns"] = _columns(estimator)
     if trees is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import groupby
 from typing import Any
 
@@ -118,7 +119,12 @@ def lightgbm(piece: Piece, columns: Columns, context: Context) -> Op:
 
 
 def _boosted(piece: Piece, columns: Columns, context: Context, float32: bool) -> Op:
-    categories = piece.params.get("categories") or {}
+    categories = piece.params.get("categories")
+    if categories is None and _trees(piece).categorical:
+        raise CannotLift(piece.kind, "its description does not say which values its category codes stand for")
+    missing = piece.params.get("missing")
+    if isinstance(missing, int | float) and not math.isnan(missing):
+        raise CannotLift(piece.kind, f"it takes {missing} for missing", "Train it with missing=np.nan")
     ops: list[Op] = []
     if isinstance(categories, dict) and categories:
         op, columns = _coded(piece, columns, context, categories)
