@@ -142,6 +142,10 @@ def test_no_time_is_shown_without_parity(evidence, said):
     assert not any(finding.legacy or finding.candidate or finding.change for finding in found.values())
 
 
+def test_parity_without_limits_is_no_failure():
+    assert run(Clocked(0.001, 0), Clocked(0.001, 0), parity(Status.INFO))["speed-up"].status is Status.PASS
+
+
 def test_without_any_parity_evidence_nothing_is_timed():
     found = list(audit.run(scored(), Clocked(1, 1), Clocked(1, 1), None, LIMITS, PARAMS))
     assert {finding.status for finding in found} == {Status.ABSENT}

@@ -101,7 +101,7 @@ def _unfit(parity: Evidence | None, models: tuple[Model, ...], rows: int) -> str
     counts = parity.verdict.counts.keys() if parity else set()
     if parity and counts & {Status.FAIL, Status.ERROR}:
         return f"the candidate failed parity: fix that first ({parity.verdict.sentence})"
-    return "" if counts & {Status.PASS, Status.WARN} else "parity is not shown yet: run 44_parity first"
+    return "" if counts & {Status.PASS, Status.WARN, Status.INFO} else "parity is not shown yet: run 44_parity first"
 
 
 def _measure(found: Estimate, unit: str = "x", n: int | None = None) -> Measure:
