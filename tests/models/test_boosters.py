@@ -278,10 +278,12 @@ def test_names_can_be_given_to_a_model_saved_without_them(
     booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(numbers.to_numpy(), label=answers["regression"]), 3)
     booster.save_model(tmp_path / "m.ubj")
     with pytest.raises(ModelError, match=r"option features: \[...\]"):
-        opened("m.ubj", folder=tmp_path).predict(numbers)
+        opened("m.ubj", folder=tmp_path).predict(numbers.assign(more=1))
+    by_position = opened("m.ubj", folder=tmp_path).predict(numbers)
     model = opened("m.ubj", folder=tmp_path, features=list(numbers.columns))
     np.testing.assert_array_equal(
         model.predict(numbers.iloc[:, ::-1]).values, booster.predict(xgboost.DMatrix(numbers.to_numpy())).astype(float)
     )
+    np.testing.assert_array_equal(by_position.values, model.predict(numbers).values)
     assert len(model.predict(numbers[:0])) == 0
     assert len(model.predict(numbers[:1])) == 1

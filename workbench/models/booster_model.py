@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from workbench.models.base import OpenModel, from_scores
 from workbench.models.booster import Booster
 from workbench.models.inputs import coded
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece
+
+if TYPE_CHECKING:
+    from workbench.models.feature_map import Entry, FeatureMap
 
 Floats = NDArray[np.float64]
 
@@ -39,9 +42,10 @@ class BoosterModel(OpenModel):
     def answer(self, rows: pd.DataFrame) -> Outputs:
         if self.live is not None:
             return self.shaped(np.asarray(self.library_answers(rows), dtype=np.float64), None)
-        raw = self.booster.trees.raw(self.matrix(rows))
+        from workbench.models.tree_walk import raw as sums
         from workbench.models.tree_walk import through_link
 
+        raw = sums(self.booster.trees, self.matrix(rows), float32=self.booster.library == "xgboost")
         return self.shaped(through_link(self.booster.trees, raw), raw)
 
     def library_answers(self, rows: pd.DataFrame) -> Any:
@@ -103,8 +107,8 @@ class XGBoostModel(BoosterModel):
         import xgboost
 
         trees = self.booster.trees
-        if not trees.categorical:
-            X = rows.to_numpy(dtype=np.float32)
+        if not trees.categorical or self.mapped is not None:
+            X = rows.to_numpy(dtype=np.float32) if self.mapped is None else self.mapped.expand(rows)
             kind = "margin" if margin else "value"
             return self.live.inplace_predict(X, predict_type=kind, validate_features=False, missing=np.nan)
         if self.booster.categories:
@@ -119,6 +123,7 @@ class XGBoostModel(BoosterModel):
         return self.live.predict(data, output_margin=margin)
 
     threads = 1
+    mapped: FeatureMap | None = None
 
 
 class LightGBMModel(BoosterModel):
@@ -138,22 +143,40 @@ def open_xgboost(
     features: tuple[str, ...] | None = None,
     reader: str = "library",
     rounds: int | None = None,
+    feature_map: tuple[Entry, ...] | None = None,
 ) -> XGBoostModel:
-    """A JSON or UBJ model file's bytes as a model. rounds: how many boosting rounds answer, None for all."""
+    """A model file's bytes as a model. rounds: how many boosting rounds answer, None for all.
+
+    feature_map: the model's inputs in terms of raw columns, which then are the model's.
+    """
     from workbench.models.xgboost_file import read_xgboost
 
-    booster = _named(read_xgboost(data, rounds), features)
-    live = None
-    if reader == "library" and (xgboost := _library("xgboost")) is not None:
-        live = xgboost.Booster(params={"nthread": threads})
-        live.load_model(bytearray(data))
-        live = live if rounds is None else live[:rounds]
-        live.set_param({"nthread": threads})
-        if features is not None:
-            live.feature_names = list(features)
+    booster, mapped = _named(read_xgboost(data, rounds), features), None
+    if feature_map is not None:
+        from workbench.models.feature_map import FeatureMap
+
+        mapped = FeatureMap(feature_map)
+        booster = mapped.raw(booster)
+    live = _live_xgboost(data, threads, rounds, None if mapped else features) if reader == "library" else None
     model = XGBoostModel(booster, live, fingerprint, classes)
-    model.threads = threads
+    model.threads, model.mapped = threads, mapped
     return model
+
+
+def _live_xgboost(data: bytes, threads: int, rounds: int | None, features: tuple[str, ...] | None) -> Any:
+    """The library's own model; None without the library, or where it no longer reads the old binary format."""
+    from workbench.models.xgboost_old import is_old
+
+    xgboost = _library("xgboost")
+    if xgboost is None or (is_old(data) and tuple(map(int, xgboost.__version__.split(".")[:2])) >= (3, 1)):
+        return None
+    live = xgboost.Booster(params={"nthread": threads})
+    live.load_model(bytearray(data))
+    live = live if rounds is None else live[:rounds]
+    live.set_param({"nthread": threads})
+    if features is not None:
+        live.feature_names = list(features)
+    return live
 
 
 def open_lightgbm(

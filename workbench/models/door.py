@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -127,8 +128,18 @@ def _open_booster(kind: str, path: Path, fingerprint: str, options: Options) -> 
         "reader": options.reader,
     }
     if kind == "xgboost":
-        return open_xgboost(path.read_bytes(), fingerprint, rounds=options.rounds, **shared)
+        entries = _feature_map(path, options.feature_map)
+        if entries is not None:
+            fingerprint = hashlib.sha256(f"{fingerprint} {entries}".encode()).hexdigest()
+        return open_xgboost(path.read_bytes(), fingerprint, rounds=options.rounds, feature_map=entries, **shared)
     return open_lightgbm(path.read_bytes(), fingerprint, categorical=options.categorical, **shared)
+
+
+def _feature_map(path: Path, name: str | None) -> Any:
+    """The entries of the feature map beside the model, None for none."""
+    from workbench.models.feature_map import read_feature_map
+
+    return None if name is None else read_feature_map(path.parent / name)
 
 
 def find(uri: str, folder: Path) -> Path:

@@ -22,6 +22,7 @@ def conform(frame: pd.DataFrame, inputs: Sequence[Input]) -> pd.DataFrame:
 
     A category value keeps its meaning, not its type: 1, "1" and 1.0 are the same category. Missing is NaN. An unknown
     category stays as it is. Without inputs the frame goes through as it is.
+    A model that was saved without column names takes as many columns, by position.
     Raises ModelError naming columns the data lacks, and text where the model asks for numbers.
     """
     if not inputs:
@@ -45,6 +46,8 @@ def _chosen(frame: pd.DataFrame, inputs: Sequence[Input]) -> list[tuple[str, pd.
     spaced = {name.replace(" ", "_"): place for name, place in places.items() if " " in name}
     wanted = [wish.name for wish in inputs]
     missing = [name for name in wanted if name not in places and name not in spaced]
+    if len(missing) == len(wanted) == len(have) and _nameless(wanted):
+        return [(name, frame.iloc[:, place]) for place, name in enumerate(wanted)]
     if missing:
         raise ModelError(_missing(missing, wanted, have))
     twice = sorted({name for name in wanted if have.count(name) > 1})
@@ -60,9 +63,18 @@ def _missing(missing: list[str], wanted: list[str], have: list[str]) -> str:
     hint = (
         f"Did you mean: {'; '.join(hints[:5])}? Rename the column in the data" if hints else "Give data that has them"
     )
-    if all(name.startswith(("x", "f", "Column_")) and name.lstrip("xfColumn_").isdigit() for name in missing):
-        hint = "The model was saved without column names: give them in its order with the option features: [...]"
+    if _nameless(wanted):
+        hint = (
+            f"The model was saved without column names, and the data has {len(have)} columns for its {len(wanted)}: "
+            "name the model's, in its order, with the option features: [...]"
+        )
     return f"the model asks for {_few(wanted)}; the data has {_few(have)}. Not there: {_few(missing)}. {hint}."
+
+
+def _nameless(wanted: Sequence[str]) -> bool:
+    """Names that libraries make up for a model trained on a plain matrix: it takes its columns by position."""
+    start = next((start for start in ("Column_", "f", "x") if wanted and wanted[0] == f"{start}0"), None)
+    return start is not None and all(name == f"{start}{place}" for place, name in enumerate(wanted))
 
 
 def _few(names: Sequence[str]) -> str:

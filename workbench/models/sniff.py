@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from workbench.models.protocol import ModelError, Refused
+from workbench.models.xgboost_old import is_old
 
 Format = Literal["pickle", "xgboost", "lightgbm", "onnx", "torch"]
 
@@ -44,6 +45,9 @@ def sniff(path: Path) -> Sniffed:
         raise ModelError(f"{path.name} is empty: copy it again from its source")
     if path.stat().st_size > LARGEST:
         raise Refused(f"{path.name} is larger than {LARGEST >> 30} GiB, more than a model file may be")
+    if is_old(head):
+        # Before all others: the first bytes are a number, and may look like anything.
+        return Sniffed("xgboost")
     packing = packed(head)
     if packing:
         with unpacked(path, packing) as stream:
@@ -181,7 +185,7 @@ def _plain_file(name: str, head: bytes) -> Format:
         return "onnx"
     raise ModelError(
         f"{name} is no model file this workbench knows (it starts with {head[:16]!r}). It reads scikit-learn pickles, "
-        "XGBoost JSON and UBJ, LightGBM text, ONNX, torch .pt2, python:package.module:function and column:NAME"
+        "XGBoost JSON, UBJ and old binary files, LightGBM text, ONNX, torch .pt2, python:package.module:function and column:NAME"
     )
 
 
@@ -201,24 +205,7 @@ def _json(name: str, text: bytes) -> Format:
     raise ModelError(f"{name} is a JSON list, and no model file this workbench knows: save the model in its own format")
 
 
-def _is_old_xgboost(head: bytes) -> bool:
-    if head[:4] in (b"binf", b"bs64"):
-        return True
-    # Before 1.0: a struct of 136 bytes, then the objective with its length.
-    size = int.from_bytes(head[136:144], "little")
-    return 0 < size < 64 and head[144 : 144 + size].replace(b":", b"").replace(b"_", b"").isalpha()
-
-
-OLD_XGBOOST = (
-    "an XGBoost model in the old binary format, which XGBoost 3.1 dropped: open it with XGBoost 1.0 to 3.0 and write "
-    "it anew with Booster.save_model('model.ubj')"
-)
-
 KNOWN: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-    (
-        _is_old_xgboost,
-        OLD_XGBOOST,
-    ),
     (lambda head: b"<PMML" in head, "PMML, which is not read yet: give the model it was exported from"),
     (lambda head: head.startswith(b"CBM1"), "a CatBoost model, which is not read yet: export it as ONNX"),
     (lambda head: head.startswith(b"\x89HDF"), "HDF5 (Keras, perhaps), which is not read yet: export it as ONNX"),

@@ -16,10 +16,10 @@ ZERO = float(np.float32(1e-35))
 CELLS = 2_000_000
 
 
-def raw(trees: Trees, X: Floats) -> Floats:
+def raw(trees: Trees, X: Floats, float32: bool = False) -> Floats:
     """Raw sums [n, K] of X [n, F], added tree by tree in the model's order, in float64.
 
-    Raises ModelError if X has not F columns.
+    float32: every partial sum is rounded to it, as XGBoost adds. Raises ModelError if X has not F columns.
     """
     X = np.asarray(X, dtype=np.float64)
     if X.ndim != 2 or X.shape[1] != len(trees.features):
@@ -27,7 +27,7 @@ def raw(trees: Trees, X: Floats) -> Floats:
     out = np.empty((len(X), trees.n_outputs))
     step = max(1, CELLS // max(1, trees.n_trees))
     for start in range(0, len(X), step):
-        out[start : start + step] = _sums(trees, leaves(trees, X[start : start + step]))
+        out[start : start + step] = _sums(trees, leaves(trees, X[start : start + step]), float32)
     return out
 
 
@@ -71,17 +71,18 @@ def _in_set(trees: Trees, node: NDArray[np.int64], x: Floats) -> NDArray[np.bool
     return np.where(in_set & inside, True, trees.unknown_left[node] & ~inside)
 
 
-def _sums(trees: Trees, leaf: NDArray[np.int64]) -> Floats:
-    out = np.repeat(trees.base[None, :], len(leaf), axis=0)
+def _sums(trees: Trees, leaf: NDArray[np.int64], float32: bool) -> Floats:
+    kind = np.float32 if float32 else np.float64
+    out = np.repeat(trees.base[None, :].astype(kind), len(leaf), axis=0)
     sums = np.zeros_like(out) if trees.aggregation == "mean" else out
     for tree in range(trees.n_trees):
-        output, value = int(trees.tree_output[tree]), trees.value[leaf[:, tree]] * trees.weight[tree]
+        output, value = int(trees.tree_output[tree]), (trees.value[leaf[:, tree]] * trees.weight[tree]).astype(kind)
         if output < 0:
             sums += value
         else:
             sums[:, output] += value[:, 0]
     if trees.aggregation == "sum":
-        return sums
+        return sums.astype(np.float64)
     counts = np.array([np.isin(trees.tree_output, (-1, k)).sum() for k in range(trees.n_outputs)])
     return np.asarray(out + sums / np.maximum(counts, 1))
 

@@ -1,4 +1,4 @@
-"""XGBoost model files, JSON and UBJSON (1.0 and later), as a `Booster`, read without the library.
+"""XGBoost model files, JSON, UBJSON and the old binary format, as a `Booster`, read without the library.
 
 Format: https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html. The input is rounded to float32 and goes
 left where `x < split`; NaN goes the default way; at a categorical split the listed categories go right, and every
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models import ubj
+from workbench.models import ubj, xgboost_old
 from workbench.models.booster import Booster
 from workbench.models.protocol import Kind, Label, ModelError, Plain
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
@@ -44,6 +44,8 @@ LINKS: dict[str, Link] = {
 
 
 LARGEST_CODE = 2**16
+MOST_OUTPUTS, MOST_FEATURES = 2**16, 2**22
+"""More are damage, and must not be counted to."""
 
 
 def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
@@ -64,7 +66,9 @@ def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    """The document in a JSON or UBJSON model file. Raises ModelError for what is neither, or a dump."""
+    """The document in a model file. Raises ModelError for what is none, or a dump."""
+    if xgboost_old.is_old(data):
+        return xgboost_old.old_document(data)
     if data.lstrip()[:1] == b"[":
         raise ModelError(
             "it is a dump of the trees (Booster.dump_model), which lacks the base score and the objective: "
@@ -76,7 +80,7 @@ def parse(data: bytes) -> dict[str, Any]:
         raise ModelError(
             f"it is no whole JSON file ({error}): it was cut short or changed; save it again with Booster.save_model"
         ) from error
-    if not isinstance(document, dict) or "learner" not in document:
+    if not isinstance(document, dict) or not isinstance(document.get("learner"), dict):
         raise ModelError("it is JSON, but no XGBoost model (no 'learner'): give the file written by Booster.save_model")
     return document
 
@@ -93,11 +97,13 @@ def _booster(document: dict[str, Any], learner: dict[str, Any], rounds: int | No
     model, drop = _gbtree(learner["gradient_booster"])
     param = learner["learner_model_param"]
     outputs = max(1, int(param.get("num_class", 0)), int(param.get("num_target", 1)))
+    if outputs > MOST_OUTPUTS or int(param["num_feature"]) > MOST_FEATURES:
+        raise ModelError(f"it says it has {outputs} outputs of {param['num_feature']} features: the file is damaged")
     if int(param.get("num_target", 1)) > 1:
         raise ModelError(f"it predicts {param['num_target']} targets at once: give one model per target")
     model, drop = _first_rounds(model, drop, learner, outputs, rounds)
     features = _features(learner, int(param["num_feature"]))
-    trees = _trees(model, drop, features, learner, _base(str(param["base_score"]), objective, outputs))
+    trees = _trees(model, drop, features, learner, _base(document, objective, outputs))
     trees.validate()
     task, classes = _task(objective, outputs)
     params: dict[str, Plain] = {"base_score": str(param["base_score"]), "n_trees": trees.n_trees}
@@ -148,11 +154,15 @@ def _features(learner: dict[str, Any], count: int) -> tuple[str, ...]:
     return tuple(map(str, names)) if len(names) == count else tuple(f"f{number}" for number in range(count))
 
 
-def _base(text: str, objective: str, outputs: int) -> NDArray[np.float64]:
-    """base_score as a margin, [K]. Stored as the output (probability, rate) it stands for; 3.1+ writes a vector."""
+def _base(document: dict[str, Any], objective: str, outputs: int) -> NDArray[np.float64]:
+    """base_score as a margin, [K]. Stored as the output (probability, rate) it stands for; 3.1+ writes a vector.
+
+    Before 1.0 it was stored as the margin itself.
+    """
+    text = str(document["learner"]["learner_model_param"]["base_score"])
     stored = np.array([np.float32(part) for part in text.strip("[]").split(",")], dtype=np.float64)
     stored = np.broadcast_to(stored, outputs).copy()
-    link = LINKS[objective]
+    link = "identity" if document.get("margin") is True else LINKS[objective]
     if link == "sigmoid":
         # In float32 and in this form, as XGBoost's ProbToMargin: the margin is then the library's to the last bit.
         # The logarithm itself in float64, then rounded: numpy's own float32 one can be off in the last bit.
