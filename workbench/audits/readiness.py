@@ -57,7 +57,7 @@ def run(
         found = CHECKING[kind.id.split("/")[1]](look)
         if isinstance(found, str):
             yield kind.absent(found[0].upper() + found[1:] + ".")
-        else:
+        elif found is not None:
             yield from _findings(kind, list(found), limits.get(kind.id), params.shown, holdout.rows)
 
 

@@ -13,7 +13,7 @@ from workbench.data.trouble import Trouble, worst
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST = 5_000
+MOST = 1_000
 """Distinct values of a column that are looked at."""
 
 

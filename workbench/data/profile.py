@@ -81,8 +81,9 @@ def profile(table: Table, name: str = "", sample: int = SAMPLE) -> Profile:
     for start in range(0, len(table.columns), CHUNK):
         asked = [_aggregates(column) for column in table.columns[start : start + CHUNK]]
         counts |= tally(table, {key: ask for each in asked for key, ask in each.items()})
-    facts = {column.name: _facts(table, column, counts) for column in table.columns}
-    return Profile(name or table.name, table, facts, table.sample(sample))
+    frame = table.sample(sample)
+    facts = {column.name: _facts(table, column, counts, frame) for column in table.columns}
+    return Profile(name or table.name, table, facts, frame)
 
 
 Ask = Callable[["ir.Table"], Any]
@@ -120,7 +121,7 @@ def _matching(column: Column, pattern: str) -> Ask:
     return lambda expr: expr[column.id].re_search(pattern).sum()
 
 
-def _facts(table: Table, column: Column, counts: Mapping[str, int]) -> Facts:
+def _facts(table: Table, column: Column, counts: Mapping[str, int], frame: pd.DataFrame) -> Facts:
     text = column.type == "text"
     return Facts(
         column,
@@ -129,12 +130,16 @@ def _facts(table: Table, column: Column, counts: Mapping[str, int]) -> Facts:
         counts.get(f"{column.id}.distinct", 0),
         counts.get(f"{column.id}.infinite", 0),
         {form: counts[f"{column.id}.{form}"] for form in FORMS} if text else None,
-        value_counts(table, column) if text or column.type == "bool" else (),
+        value_counts(table, column, frame) if text or column.type == "bool" else (),
     )
 
 
-def value_counts(table: Table, column: Column, most: int = VALUES) -> tuple[tuple[str, int], ...]:
-    """The most frequent values as text, with their counts; ties in the order of the values."""
+def value_counts(table: Table, column: Column, frame: pd.DataFrame, most: int = VALUES) -> tuple[tuple[str, int], ...]:
+    """The most frequent values as text, with their counts; ties in the order of the values. frame: the sample."""
+    if len(frame) == table.rows:
+        counts = frame[column.name].value_counts().to_dict()
+        ranked = sorted(((str(value), int(n)) for value, n in counts.items()), key=lambda item: (-item[1], item[0]))
+        return tuple(ranked[:most])
     import ibis
 
     grouped = (
@@ -152,11 +157,17 @@ def row_hash(table: Table, columns: Sequence[Column]) -> ir.Table:
     Numbers are compared as float64. Odds that two of 10 million different rows have one hash: 3 in a million.
     """
     parts = [_comparable(table.expr, column) for column in columns]
+    while len(parts) > 1:  # in blocks: an expression nested as deep as a table is wide cannot be compiled
+        parts = [_chained(parts[start : start + 16]) for start in range(0, len(parts), 16)]
+    return table.expr.select("row", hash=parts[0].hash())
+
+
+def _chained(parts: Sequence[Any]) -> Any:
+    """Chained, not added: the same values in other columns are another row."""
     combined = parts[0].hash()
     for part in parts[1:]:
-        # Chained, not added: the same values in other columns are another row.
         combined = (combined ^ part.hash()).hash()
-    return table.expr.select("row", hash=combined)
+    return combined
 
 
 def _comparable(expr: ir.Table, column: Column) -> Any:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 Profiles = Sequence[Profile]
 
-FENCE = 10.0
-"""Half-spreads from the median to the fence: beyond it lies one normal value in tens of billions. A skewed column gets
-the wider of the fences on its own scale and on the logarithmic one, so that a heavy tail alone is no outlier."""
+FENCE = 4.0
+"""Distances from the median to the 5 % and 95 % points that reach to the fence: 6.6 standard deviations of a normal
+distribution. A skewed column gets the wider of the fences on its own scale and on the logarithmic one, so that a heavy
+tail alone is no outlier."""
 FEW = 20
 """A number with no more distinct values is a category; it has no outliers."""
 
@@ -33,7 +34,7 @@ def missing(profiles: Profiles, names: Iterable[str]) -> Iterator[Trouble]:
 def constant(profiles: Profiles, names: Iterable[str]) -> Iterator[Trouble]:
     """Columns in which one value has all rows, or nearly all (exact for text, from the sample for numbers)."""
     for name, facts in _facts(profiles, names):
-        counts = {p.name: _commonest(p, name) for p in profiles if name in facts and facts[p.name].present}
+        counts = {p.name: _commonest(p, name) for p in profiles if p.name in facts and facts[p.name].present}
         fix = f"frame = frame.drop(columns=[{name!r}])"
         yield from _some(worst("constant", name, counts, "One value has nearly all rows in {where}", fix))
 
@@ -112,8 +113,9 @@ def _beyond(facts: Facts, fence: tuple[float, float]) -> Any:
 
 
 def fences_of(values: pd.Series[Any], k: float = FENCE) -> tuple[float, float] | None:
-    """Fences k half-spreads below and above the median, each side with its own spread (Hubert and Vandervieren 2008
-    in spirit: a skewed column is not full of outliers). None where the middle half is one value, or under 30 values.
+    """Fences below and above the median, each side with its own spread (in the spirit of Hubert and Vandervieren 2008,
+    Comput. Stat. Data Anal. 52:5186: a skewed column is not full of outliers). None for fewer than 30 values, or
+    where nine tenths of them are one.
     """
     import numpy as np
 
@@ -121,42 +123,50 @@ def fences_of(values: pd.Series[Any], k: float = FENCE) -> tuple[float, float] |
     x = x[np.isfinite(x)]
     if len(x) < 30:
         return None
-    q1, q2, q3 = np.quantile(x, [0.25, 0.5, 0.75])
-    if q3 == q1:
+    points = np.quantile(x, [0.05, 0.5, 0.95])
+    if points[0] == points[2]:
         return None
-    spread = (q3 - q1) / 2
-    low, high = q2 - k * max(q2 - q1, spread), q2 + k * max(q3 - q2, spread)
-    if q1 > 0:
-        high = max(high, float(np.exp(_log_fence(np.log([q1, q2, q3]), k))))
-    if q3 < 0:
-        low = min(low, -float(np.exp(_log_fence(np.log([-q3, -q2, -q1]), k))))
-    return float(low), float(high)
+    low, high = -_fence(-points[::-1], k), _fence(points, k)
+    if points[0] > 0:
+        high = max(high, _exp(_fence(np.log(points), k)))
+    if points[2] < 0:
+        low = min(low, -_exp(_fence(np.log(-points[::-1]), k)))
+    return low, high
 
 
-def _log_fence(quartiles: NDArray[np.float64], k: float) -> float:
-    q1, q2, q3 = quartiles
-    # exp beyond this is infinite, which is no fence at all
-    return float(min(q2 + k * max(q3 - q2, (q3 - q1) / 2), 700.0))
+def _fence(points: NDArray[np.float64], k: float) -> float:
+    below, middle, above = points
+    return float(middle + k * max(above - middle, (above - below) / 2))
+
+
+def _exp(power: float) -> float:
+    """Finite: an infinite fence is written to no report."""
+    import math
+
+    return math.exp(min(power, 700.0))
 
 
 def float32(profiles: Profiles, names: Iterable[str]) -> Iterator[Trouble]:
-    """Numbers that become equal, or infinite, when a platform stores them in float32 (24 bits, 3.4e38)."""
+    """Values a platform loses by storing them in float32 (24 bits, 3.4e38): whole numbers that change, other numbers
+    that become equal to a neighbour or infinite. Of the distinct values in the sample.
+    """
+    for name, facts in _facts(profiles, names):
+        numeric = [p for p in profiles if name in p.facts and facts[p.name].column.type in ("integer", "number")]
+        counts = {p.name: _narrowed(p.frame[name]) for p in numeric}
+        fix = f"frame[{name!r}] = frame[{name!r}] - frame[{name!r}].median()  # or keep this column in float64"
+        yield from _some(worst("float32", name, counts, "Values in {where} are not the same in float32", fix))
+
+
+def _narrowed(column: pd.Series[Any]) -> tuple[int, int]:
     import numpy as np
 
-    wanted = set(names)
-    for name, _ in _facts(profiles, wanted):
-        counts: dict[str, tuple[int, int]] = {}
-        for p in profiles:
-            if name in p.facts and p.facts[name].column.type in ("integer", "number"):
-                values = np.unique(p.frame[name].dropna().to_numpy(np.float64))
-                values = values[np.isfinite(values)]
-                with np.errstate(over="ignore"):
-                    narrow = values.astype(np.float32)
-                kept = len(np.unique(narrow[np.isfinite(narrow)]))
-                counts[p.name] = (len(values) - kept, max(len(values), 1))
-        fix = f"frame[{name!r}] = frame[{name!r}] - frame[{name!r}].median()  # or keep this column in float64"
-        title = "Distinct values in {where} become equal in float32"
-        yield from _some(worst("float32", name, counts, title, fix))
+    values = np.unique(column.dropna().to_numpy(np.float64))
+    values = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    whole = bool((values == np.floor(values)).all())
+    lost = int((narrow != values).sum()) if whole else len(values) - len(np.unique(narrow[np.isfinite(narrow)]))
+    return lost, max(len(values), 1)
 
 
 def identifiers(profiles: Profiles, names: Iterable[str], most: int = 1000) -> Iterator[Trouble]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.data import engine
-from workbench.data.names import listed
 from workbench.data.profile import Profile, row_hash
 from workbench.data.table import Column
 from workbench.data.trouble import Trouble, code, worst
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def duplicates(profiles: Sequence[Profile], names: Sequence[str]) -> Iterator[Trouble]:
@@ -37,7 +38,7 @@ def keys(profiles: Sequence[Profile], names: Sequence[str]) -> Iterator[Trouble]
             missing = max(p.facts[column.name].missing for column in columns)
             counts[p.name] = (min(p.rows, p.rows - _one(hashes.aggregate(n=hashes.hash.nunique())) + missing), p.rows)
     fix = f"frame[frame.duplicated({list(names)!r}, keep=False)]  # look at them: which row is the right one?"
-    trouble = worst("key", listed(names), counts, "Rows in {where} share their key or have none", fix)
+    trouble = worst("key", ", ".join(names), counts, "Rows in {where} share their key or have none", fix)
     if trouble:
         yield trouble
 
@@ -91,16 +92,20 @@ def coincidence(first: Profile, second: Profile, names: Sequence[str]) -> float:
     An underestimate where columns hang together; it tells tables of a few categories, in which equal rows are
     ordinary, from tables in which they are copies.
     """
-    log = 0.0
+    odds = 1.0
     for name in names:
         own, other = (_shares(p, name) for p in (first, second))
-        log += math.log(max(sum(share * other.get(value, 0.0) for value, share in own.items()), 1e-300))
-    return math.exp(log)
+        odds *= float(own.mul(other, fill_value=0.0).sum())
+        if odds < 1e-15:
+            break
+    return odds
 
 
-def _shares(p: Profile, name: str) -> dict[Any, float]:
-    counts = p.frame[name].astype(object).where(p.frame[name].notna(), None).value_counts(dropna=False)
-    return {value: n / len(p.frame) for value, n in counts.items()}
+def _shares(p: Profile, name: str) -> pd.Series[Any]:
+    column = p.frame[name]
+    if column.dtype == object:
+        column = column.astype("str")
+    return column.value_counts(dropna=False, normalize=True)
 
 
 def _expected(trouble: Trouble, natural: bool) -> Trouble:

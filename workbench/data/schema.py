@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from workbench.data.names import listed, shown
 from workbench.data.profile import Profile
 from workbench.data.trouble import Trouble, code, values_table, worst
-from workbench.evidence import Cell, Detail, Table
+from workbench.evidence import Cell, Detail, Measure, Table
 from workbench.models.protocol import Input
 
 
@@ -23,7 +23,8 @@ def lacking(p: Profile, inputs: Sequence[Input]) -> Trouble | None:
     columns = ("the model reads", "as", f"the {p.name} has", "nearest unused column")
     table = Table(title="Model and data, column by column", columns=columns, rows=rows)
     title = f"The {p.name} lacks {listed(missing)}, which the model reads; it has {listed(list(p.facts), 8)}"
-    return Trouble("schema", p.name, title, len(missing), len(inputs), fix, (table, code(fix)))
+    measure = Measure(value=len(missing), n=len(inputs), unit="columns")
+    return Trouble("schema", p.name, title, fix=fix, details=(table, code(fix)), measure=measure)
 
 
 def undeclared(p: Profile, named: Sequence[tuple[str, str]]) -> Iterator[Trouble]:
@@ -34,7 +35,7 @@ def undeclared(p: Profile, named: Sequence[tuple[str, str]]) -> Iterator[Trouble
             hint = f"did you mean {shown(near[0])}?" if near else f"it has {listed(list(p.facts), 8)}"
             title = f"migration.yaml names {shown(name)} as {role}; the {p.name} has no such column: {hint}"
             fix = f"Correct {role} in migration.yaml, or add the column {shown(name)} to the {p.name}."
-            yield Trouble("schema", name, title, 1, 1, fix)
+            yield Trouble("schema", name, title, fix=fix, measure=Measure(value=1, unit="columns"))
 
 
 def _has(name: str, p: Profile) -> Cell:
@@ -97,4 +98,5 @@ def read_notes(p: Profile) -> Trouble | None:
     title = f"Reading the {p.name} took {len(notes)} {'decision' if len(notes) == 1 else 'decisions'}"
     rows = tuple((note,) for note in notes[:20])
     table = Table(title="Decisions", columns=("what was seen and done",), rows=rows)
-    return Trouble("reading", p.name, title, len(notes), len(notes), "", (table,))
+    measure = Measure(value=len(notes), unit="decisions")
+    return Trouble("reading", p.name, title, details=(table,), measure=measure)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from workbench.measure.intervals import Estimate, holm, z_value
@@ -55,16 +56,17 @@ class Bins:
             gone = gone | np.isnan(numbers)
             codes = np.searchsorted(self.edges, np.where(gone, 0.0, numbers), side="left")
             return np.where(gone, len(self.edges) + 1, codes).astype(np.int64)
-        place = {value: i for i, value in enumerate(self.categories)}
-        k = len(place)
-        codes = values.map(lambda v: place.get(v, k if v in self.known else k + 1)).to_numpy(np.float64, na_value=k + 2)
-        return np.where(gone, k + 2, codes).astype(np.int64)
+        codes, found = pd.factorize(values)
+        place, k = {value: i for i, value in enumerate(self.categories)}, len(self.categories)
+        known = [place.get(value, k if value in self.known else k + 1) for value in found]
+        # The last entry is for -1, the code of a missing value.
+        return np.array([*known, k + 2], dtype=np.int64)[codes]
 
 
 def _ranges(inner: list[str]) -> list[str]:
     if not inner:
         return ["all"]
-    middle = [f"{low} – {high}" for low, high in zip(inner, inner[1:])]
+    middle = [f"{low} – {high}" for low, high in pairwise(inner)]
     return [f"≤ {inner[0]}", *middle, f"> {inner[-1]}"]
 
 
@@ -76,6 +78,9 @@ def fit_bins(reference: pd.Series[Any], bins: int = BINS, categories: int = CATE
     values = reference.dropna()
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.to_numpy(np.float64)
+        numbers = numbers[np.isfinite(numbers)]
+        if not len(numbers):
+            return Bins(edges=np.empty(0))
         distinct = np.unique(numbers)
         if len(distinct) <= bins:
             return Bins(edges=distinct[:-1])
@@ -120,23 +125,24 @@ def chi_squared(expected: NDArray[Any], actual: NDArray[Any]) -> float:
     bins or no rows remain.
     """
     import numpy as np
-    from scipy.stats import chi2_contingency
+    from scipy.special import gammaincc
 
     table = np.stack([np.asarray(expected, float), np.asarray(actual, float)])
-    total = table.sum()
-    if not table.sum(axis=1).all():
+    sides, bins, total = table.sum(axis=1), table.sum(axis=0), table.sum()
+    if not sides.all():
         return 1.0
-    least = table.sum(axis=0) * table.sum(axis=1).min() / total
-    rare = table[:, least < 5].sum(axis=1, keepdims=True)
-    kept = np.hstack([table[:, least >= 5], rare] if rare.sum() else [table[:, least >= 5]])
+    rare = bins * sides.min() / total < 5
+    kept = np.hstack([table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)])
     kept = kept[:, kept.sum(axis=0) > 0]
-    return float(chi2_contingency(kept, correction=False).pvalue) if kept.shape[1] > 1 else 1.0
+    wanted = np.outer(sides, kept.sum(axis=0)) / total
+    freedom = kept.shape[1] - 1
+    return float(gammaincc(freedom / 2, ((kept - wanted) ** 2 / wanted).sum() / 2)) if freedom else 1.0
 
 
 def ks(reference: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
     """Two-sample Kolmogorov-Smirnov statistic and asymptotic p-value (Smirnov 1939). NaN, 1 where a side is empty."""
     import numpy as np
-    from scipy.stats import kstwobign
+    from scipy.special import kolmogorov
 
     first, second = np.sort(_finite(reference)), np.sort(_finite(other))
     if not len(first) or not len(second):
@@ -145,7 +151,7 @@ def ks(reference: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[floa
     gaps = np.searchsorted(first, points, "right") / len(first) - np.searchsorted(second, points, "right") / len(second)
     statistic = float(np.abs(gaps).max())
     n = len(first) * len(second) / (len(first) + len(second))
-    return statistic, float(kstwobign.sf(np.sqrt(n) * statistic))
+    return statistic, float(kolmogorov(np.sqrt(n) * statistic))
 
 
 def wasserstein(reference: NDArray[np.float64], other: NDArray[np.float64]) -> float:

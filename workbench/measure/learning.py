@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 LEAST = 30
 """Rows a statement about a distribution needs at least."""
+SURE = 0.97
+"""A column that separates less may be a very good feature; one that separates more is the label in other words."""
 WIDE = 1_000
 """A text column with more distinct values is an identifier or free text: it has no distribution to compare."""
 
@@ -60,6 +62,11 @@ def _frame(p: Profile) -> pd.DataFrame:
     dates = [facts.name for facts in p.of("date", "datetime")]
     origin = pd.Timestamp("1970-01-01")
     return p.frame.assign(**{name: (p.frame[name] - origin) / pd.Timedelta(days=1) for name in dates})
+
+
+def _many(p: Profile, name: str) -> bool:
+    """More distinct texts than groups: each would be a person or two."""
+    return p.facts[name].column.type == "text" and p.facts[name].distinct > WIDE
 
 
 def balance(p: Profile, labels: Labels) -> Iterator[Trouble]:
@@ -106,7 +113,7 @@ def leakage(p: Profile, labels: Labels, columns: Sequence[str], read: frozenset[
             fix=f"frame = frame.drop(columns=[{each.column!r}])  # unless it is known before the decision",
             details=(chart,),
             measure=_measure(each.estimate, each.n, method),
-            advice=bool(read) and each.column not in read,
+            advice=each.estimate.low < SURE or (bool(read) and each.column not in read),
         )
         for each in ranked
     ]
@@ -139,7 +146,7 @@ def _ranking(title: str, axis: str, ranked: Sequence[Separation], most: int = 12
 def proxies(p: Profile, protected: Sequence[str], columns: Sequence[str]) -> list[Trouble]:
     """Columns that tell a protected attribute, by the attribute they tell best."""
     frame, best, charts = _frame(p), dict[str, tuple[str, Separation]](), dict[str, Chart]()
-    for attribute in (name for name in protected if name in p.facts):
+    for attribute in (name for name in protected if name in p.facts and not _many(p, name)):
         codes = merge_rare(split(p.frame[attribute])).codes
         ranked = _ranked(separation.proxies(frame, codes, [name for name in columns if name not in protected]))
         charts[attribute] = _ranking(f"How well each column tells {attribute}, in {p.name}", "Cramér's V", ranked)
@@ -165,6 +172,11 @@ def groups(p: Profile, protected: Sequence[str], labels: Labels) -> Iterator[Tro
 
     positive = labels.codes == 1 if labels.codes is not None and len(labels.names) == 2 else None
     for attribute in (name for name in protected if name in p.facts):
+        if _many(p, attribute):
+            facts = p.facts[attribute]
+            each = Measure(value=facts.present / facts.distinct, n=facts.rows, unit="rows")
+            yield Trouble("groups", attribute, f"{facts.distinct:,} distinct values are no groups", measure=each)
+            continue
         found = merge_rare(split(p.frame[attribute]), MIN_CELL)
         n = np.bincount(found.codes, minlength=len(found.labels))
         known = labels.codes >= 0 if labels.codes is not None else np.ones(len(p.frame), bool)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.measure.drift import fit_bins
 from workbench.measure.intervals import Estimate, wilson
+from workbench.measure.separation import midranks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,13 +93,12 @@ def _out_of_fold(features: NDArray[np.float64], truth: NDArray[np.int64]) -> NDA
 def _auc(scores: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     """Mean over classes of one class against the rest."""
     import numpy as np
-    from scipy.stats import rankdata
 
     parts = []
     for j, label in enumerate(np.unique(truth)):
         own = truth == label
         m = own.sum()
-        parts.append((rankdata(scores[:, j])[own].sum() - m * (m + 1) / 2) / (m * (len(own) - m)))
+        parts.append((midranks(scores[:, j])[own].sum() - m * (m + 1) / 2) / (m * (len(own) - m)))
     return float(np.mean(parts))
 
 

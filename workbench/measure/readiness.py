@@ -20,8 +20,8 @@ from workbench.migration import Roles, Task
 from workbench.models import Input
 from workbench.scored import normal
 
-Found = Iterable[Trouble] | str
-"""Troubles, or why nobody could look, in a sentence."""
+Found = Iterable[Trouble] | str | None
+"""Troubles, or why nobody could look, in a sentence; None where the question does not arise."""
 
 NO_TRAIN = "no training rows given: name them under data.train in migration.yaml"
 NO_PRODUCTION = "no production rows given: name them under data.production in migration.yaml"
@@ -170,7 +170,7 @@ def _outliers(look: Look) -> Found:
 
 def _conflicts(look: Look) -> Found:
     if look.task.kind == "regression":
-        return "labels are numbers: equal features may have different ones"
+        return None  # equal features may have different values
     return rows.conflicts([p for p in look.labelled if p.name != "production"], look.features, look.task.target)
 
 
@@ -178,7 +178,7 @@ def _noise(look: Look) -> Found:
     if isinstance(look.labels, str):
         return look.labels
     if look.labels.codes is None:
-        return "labels are numbers: which are wrong cannot be told from chance"
+        return None
     read = [name for name in look.shaped if name in look.features] or look.shaped
     return learning.noisy(look.learnt, look.labels, read, look.task.target)
 
@@ -235,13 +235,14 @@ def _proxies(look: Look) -> Found:
 
 def _balance(look: Look) -> Found:
     if look.task.kind == "regression":
-        return "labels are numbers"
+        return None
     return look.labels if isinstance(look.labels, str) else learning.balance(look.learnt, look.labels)
 
 
 def _keys(look: Look) -> Found:
     if not look.roles.key:
-        return "no key is declared: name the columns that identify a row under roles.key in migration.yaml"
+        title = "No key is declared: name the columns that identify a row under roles.key in migration.yaml"
+        return [Trouble("key", "", title, expected=True)]
     return rows.keys(look.profiles, look.roles.key)
 
 

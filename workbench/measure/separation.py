@@ -102,11 +102,18 @@ def correlation(frame: pd.DataFrame, target: NDArray[np.float64], columns: Seque
     not below 0), with a normal interval of the two halves' mean squared errors. target: [n], NaN where unknown.
     """
     import numpy as np
-    from scipy.stats import rankdata
 
     known = np.isfinite(target)
-    ranks = rankdata(target[known]) / max(known.sum(), 1)
+    ranks = midranks(target[known]) / max(known.sum(), 1)
     return [Separation(name, _explained(_codes(frame[name][known]), ranks), int(known.sum())) for name in columns]
+
+
+def midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks from 1, ties sharing their mean."""
+    import numpy as np
+
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place], dtype=np.float64)
 
 
 def _explained(codes: NDArray[np.int64], ranks: NDArray[np.float64], level: float = 0.95) -> Estimate:
