@@ -24,14 +24,20 @@ Folder = Annotated[Path, typer.Argument(help="folder of the migration (it holds 
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="print the version and stop", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks (also after a command)")] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         out(f"migration-workbench {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and stop", is_eager=True, callback=_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks (also after a command)")] = False,
+) -> None:
+    """The two options every command knows; --debug is read in `main`."""
 
 
 @app.command(short_help="Propose and write a migration.yaml")

@@ -29,11 +29,10 @@ class Form:
 
     def set(self, name: str, value: object) -> bool:
         """Writes a choice to migration.yaml; False, with `problem` in words, if it is not a possible one."""
-        chosen = list(value) if isinstance(value, tuple) else value
+        chosen = None if value == "" and getattr(self.values, name) is None else value
         try:
-            current = open_migration(self.folder)
-            values = catalog.params_of(current, self.audit, {name: value})
-            update(self.folder / FILE, {"audits": {self.audit: {name: chosen}}})
+            values = catalog.params_of(open_migration(self.folder), self.audit, {name: chosen})
+            update(self.folder / FILE, {"audits": {self.audit: {name: values.model_dump(mode="json")[name]}}})
         except Exception as error:  # shown beside the form, where the person is
             self.problem = str(error)
             return False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog, store
@@ -122,11 +121,13 @@ class Guide:
     def table(self, evidence: Evidence, finding: str, number: int = 0) -> pd.DataFrame:
         """A table behind a finding (the first, or the one of this number), as a frame; empty where there is none."""
         tables = [detail for detail in _details(evidence, finding) if isinstance(detail, Table)]
-        return _frame(tables[number]) if -len(tables) <= number < len(tables) else _pandas().DataFrame()
+        empty: pd.DataFrame = _pandas().DataFrame()
+        return _frame(tables[number]) if -len(tables) <= number < len(tables) else empty
 
     def findings(self, evidence: Evidence) -> pd.DataFrame:
         """The findings as a frame: id, subject, status, the pair, the change and its interval."""
-        return _pandas().DataFrame([_row(finding) for finding in evidence.findings])
+        rows: pd.DataFrame = _pandas().DataFrame([_row(finding) for finding in evidence.findings])
+        return rows
 
     def _stored_or_refuse(self) -> Evidence:
         found = store.latest(self.folder, self.name)
@@ -173,10 +174,11 @@ def _find(folder: Path) -> Path:
 
 
 def _frame(table: Table) -> pd.DataFrame:
-    return _pandas().DataFrame(list(table.rows), columns=list(table.columns))
+    frame: pd.DataFrame = _pandas().DataFrame(list(table.rows), columns=list(table.columns))
+    return frame
 
 
-def _pandas() -> ModuleType:
+def _pandas() -> Any:
     """pandas, told that a dollar sign in a cell is a dollar sign and no formula."""
     import pandas
 
