@@ -163,7 +163,7 @@ def test_show_is_worst_first_with_the_pair_and_the_limits_owner(judged: Path, ca
     code, out, _ = said(capsys, "show", judged, "51_bias")
     assert code == 0
     assert "✗ blocks go-live: Women are selected less often [sex]" in out
-    assert re.search(r"\+0\.10* \(0\.080* to 0\.120*\), limit 0\.05, Risk policy 4\.2", out), out
+    assert re.search(r"\+?0\.10* \(0\.080* to 0\.120*\), limit 0\.05, Risk policy 4\.2", out), out
     assert "fix: Mend it." in out
     assert "it still holds" in out
 
