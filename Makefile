@@ -48,5 +48,8 @@ format: $(READY)
 schemas: $(READY)
 	$(BIN)/python -m workbench.schemas
 
+pictures: demo
+	$(BIN)/python docs/pictures.py demo
+
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis
