@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from workbench.models.protocol import Input, Kind, Label, Piece, Plain
 from workbench.models.trees import Trees
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from workbench.models.linear_leaves import LinearLeaves
 
 
 @dataclass(frozen=True)
@@ -13,8 +20,8 @@ class Booster:
     """A boosted ensemble as read from its file.
 
     library: "xgboost" or "lightgbm"; version: of the library that wrote it, "" where the file does not say.
-    categories: for a feature whose values are coded by their place in a list, that list. decides: the model answers
-    classes without scores.
+    categories: for a feature whose values are coded by their place in a list, that list. linear: the linear models in the
+    leaves, which `trees` does not hold; without them it would answer wrongly.
     """
 
     library: str
@@ -25,6 +32,7 @@ class Booster:
     trees: Trees
     categories: dict[str, tuple[Label, ...]] = field(default_factory=dict)
     params: dict[str, Plain] = field(default_factory=dict)
+    linear: LinearLeaves | None = None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -34,8 +42,21 @@ class Booster:
             for name in self.trees.features
         )
 
+    def raw(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Raw sums [n, K] of rows X [n, F], as the library adds them: XGBoost in float32."""
+        from workbench.models.tree_walk import raw
+
+        if self.linear is not None:
+            return self.linear.raw(self.trees, X)
+        return raw(self.trees, X, float32=self.library == "xgboost")
+
     def piece(self) -> Piece:
         """`<library>.Booster` with its trees; `params["categories"]` lists the values of coded features in order."""
         params: dict[str, Plain] = {"objective": self.objective, **self.params}
         params["categories"] = {name: list(values) for name, values in self.categories.items()}
-        return Piece(f"{self.library}.Booster", self.version, params, trees=self.trees)
+        if self.linear is not None:
+            from workbench.models.linear_leaves import REFUSED
+
+            params["trees_refused"] = REFUSED
+        trees = self.trees if self.linear is None else None
+        return Piece(f"{self.library}.Booster", self.version, params, trees=trees)

@@ -42,10 +42,9 @@ class BoosterModel(OpenModel):
     def answer(self, rows: pd.DataFrame) -> Outputs:
         if self.live is not None:
             return self.shaped(np.asarray(self.library_answers(rows), dtype=np.float64), None)
-        from workbench.models.tree_walk import raw as sums
         from workbench.models.tree_walk import through_link
 
-        raw = sums(self.booster.trees, self.matrix(rows), float32=self.booster.library == "xgboost")
+        raw = self.booster.raw(self.matrix(rows))
         return self.shaped(through_link(self.booster.trees, raw), raw)
 
     def library_answers(self, rows: pd.DataFrame) -> Any:

@@ -199,8 +199,12 @@ def _xgboost(estimator: Any) -> Trees:
 
 def _lightgbm(estimator: Any) -> Trees:
     from workbench.models.lightgbm_file import read_lightgbm
+    from workbench.models.linear_leaves import REFUSED
 
-    return read_lightgbm(estimator.booster_.model_to_string().encode()).trees
+    booster = read_lightgbm(estimator.booster_.model_to_string().encode())
+    if booster.linear is not None:
+        raise ModelError(REFUSED)
+    return booster.trees
 
 
 def categories_of(estimator: Any) -> dict[str, Plain]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.models.booster import Booster
+from workbench.models.linear_leaves import LinearLeaves
 from workbench.models.protocol import Kind, Label, ModelError, Plain
 from workbench.models.trees import MISSING_NAN, Link, Nodes, assemble
 
@@ -22,6 +23,8 @@ LINKS: dict[str, tuple[Kind, Link]] = {
     "binary": ("binary", "sigmoid"),
     "cross_entropy": ("regression", "sigmoid"),
     "xentropy": ("regression", "sigmoid"),
+    "cross_entropy_lambda": ("regression", "log1p-exp"),
+    "xentlambda": ("regression", "log1p-exp"),
     "multiclass": ("multiclass", "softmax"),
     "softmax": ("multiclass", "softmax"),
     "multiclassova": ("multiclass", "sigmoid-ova"),
@@ -40,6 +43,8 @@ LINKS: dict[str, tuple[Kind, Link]] = {
     "rank_xendcg": ("regression", "identity"),
     "custom": ("regression", "identity"),
 }
+MOST_OUTPUTS, MOST_LEAVES = 2**16, 2**24
+"""More are damage, and must not be counted to."""
 CATEGORICAL, DEFAULT_LEFT = 1, 2
 """Bits of `decision_type`; bits 2 and 3 are the missing type."""
 
@@ -48,15 +53,17 @@ def read_lightgbm(data: bytes, categorical: tuple[str, ...] | None = None) -> Bo
     """A text model's bytes as a Booster, its trees checked.
 
     categorical: names of the columns that were pandas categories in training, where the file leaves it open.
-    Raises ModelError for a file that is cut short, linear trees, or an objective the tree IR cannot hold.
+    Raises ModelError for a file that is cut short, or an objective the tree IR cannot hold.
     """
     try:
         text = data.decode()
         head, blocks = _split(text)
         return _booster(text, head, blocks, categorical)
-    except (KeyError, ValueError, IndexError) as error:
+    except UnicodeDecodeError as error:
+        raise ModelError(f"it is no whole LightGBM text model: byte {error.start} is no text; copy it again") from error
+    except (KeyError, ValueError, IndexError, OverflowError) as error:
         raise ModelError(
-            f"it looks like a LightGBM text model, but a part is missing or unreadable ({error!r}): "
+            f"it looks like a LightGBM text model, but a part is missing or unreadable ({repr(error)[:300]}): "
             "save it again with Booster.save_model('model.txt')"
         ) from error
 
@@ -85,10 +92,13 @@ def _booster(
     text: str, head: dict[str, str], blocks: list[dict[str, str]], categorical: tuple[str, ...] | None
 ) -> Booster:
     objective, *options = head.get("objective", "custom").split()
-    if objective not in LINKS or "sqrt" in options:
+    if objective not in LINKS or ("sqrt" in options and LINKS[objective][1] != "identity"):
         raise ModelError(f"its objective {head['objective']!r} is not one this workbench can answer for: {list(LINKS)}")
     task, link = LINKS[objective]
+    link = "signed-square" if "sqrt" in options else link
     outputs = int(head["num_tree_per_iteration"])
+    if not 1 <= outputs <= MOST_OUTPUTS:
+        raise ModelError(f"it says it has {outputs} outputs: the file is damaged")
     features = tuple(head["feature_names"].split())
     infos = head["feature_infos"].split()
     if len(features) != int(head["max_feature_idx"]) + 1 or len(infos) != len(features):
@@ -106,6 +116,9 @@ def _booster(
         categorical=codes,
     )
     trees.validate()
+    linear = _linear(blocks)
+    if linear is not None:
+        linear.validate(trees)
     lists = _pandas_categorical(text)
     params: dict[str, Plain] = {"format": head.get("version", ""), "n_trees": len(blocks)}
     return Booster(
@@ -117,6 +130,7 @@ def _booster(
         trees,
         _coded(features, infos, lists, categorical),
         params,
+        linear,
     )
 
 
@@ -161,10 +175,10 @@ def _coded(
 
 def _nodes(block: dict[str, str]) -> Nodes:
     """One tree: LightGBM numbers splits 0.. and leaves -1, -2, ..; here leaves follow the splits."""
-    if block.get("is_linear", "0") == "1":
-        raise ModelError("its leaves are linear models (linear_tree=true), which are not read yet: retrain it without")
     leaves = int(block["num_leaves"])
     splits = leaves - 1
+    if not 1 <= leaves <= MOST_LEAVES:
+        raise ModelError(f"a tree says it has {leaves} leaves: the file is damaged")
 
     def inner(name: str, kind: Any = np.float64) -> NDArray[Any]:
         return _array(block, name, splits, kind) if splits else np.zeros(0, kind)
@@ -189,6 +203,26 @@ def _nodes(block: dict[str, str]) -> Nodes:
         category=_then(np.where(coded, threshold, -1), np.full(leaves, -1)).astype(np.int64),
         bits=bits,
     )
+
+
+def _linear(blocks: list[dict[str, str]]) -> LinearLeaves | None:
+    """The linear models in the leaves of all trees, None where every leaf is a constant."""
+    if all(block.get("is_linear", "0") != "1" for block in blocks):
+        return None
+    constant, count, feature, weight = [], [], [], []
+    for block in blocks:
+        leaves, linear = int(block["num_leaves"]), block.get("is_linear", "0") == "1"
+        splits = np.zeros(leaves - 1)
+        sizes = _array(block, "num_features", leaves, np.int64) if linear else np.zeros(leaves, np.int64)
+        if (sizes < 0).any():
+            raise ModelError("a linear leaf has fewer than no features: the file is damaged")
+        constant.append(_then(splits, _array(block, "leaf_const" if linear else "leaf_value", leaves)))
+        count.append(_then(splits.astype(np.int64), sizes))
+        if linear:
+            feature.append(_array(block, "leaf_features", int(sizes.sum()), np.int64))
+            weight.append(_array(block, "leaf_coeff", int(sizes.sum())))
+    start = np.concatenate([[0], np.cumsum(np.concatenate(count))]).astype(np.int64)
+    return LinearLeaves(np.concatenate(constant), start, np.concatenate(feature), np.concatenate(weight))
 
 
 def _then(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:

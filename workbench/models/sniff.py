@@ -185,7 +185,8 @@ def _plain_file(name: str, head: bytes) -> Format:
         return "onnx"
     raise ModelError(
         f"{name} is no model file this workbench knows (it starts with {head[:16]!r}). It reads scikit-learn pickles, "
-        "XGBoost JSON, UBJ and old binary files, LightGBM text, ONNX, torch .pt2, python:package.module:function and column:NAME"
+        "XGBoost JSON, UBJ and old binary files, LightGBM text, ONNX, torch .pt2, python:package.module:function and "
+        "column:NAME"
     )
 
 

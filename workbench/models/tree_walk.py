@@ -97,6 +97,11 @@ def through_link(trees: Trees, sums: Floats) -> Floats:
     if trees.link == "exp":
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(sums))
+    if trees.link == "log1p-exp":
+        with np.errstate(over="ignore"):
+            return np.asarray(np.log1p(np.exp(sums)))
+    if trees.link == "signed-square":
+        return np.asarray(np.sign(sums) * sums * sums)
     if trees.link == "one-minus-exp":
         return np.asarray(-np.expm1(-np.exp(sums)))
     # expit, and not 1 / (1 + exp(-x)): scikit-learn's own, so that its models are met to the bit.

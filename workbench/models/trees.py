@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Compare = Literal["<=", "<"]
-Link = Literal["identity", "sigmoid", "softmax", "exp", "one-minus-exp", "sigmoid-ova"]
+Link = Literal["identity", "sigmoid", "softmax", "exp", "one-minus-exp", "sigmoid-ova", "log1p-exp", "signed-square"]
 MISSING_NONE, MISSING_ZERO, MISSING_NAN = 0, 1, 2
 
 
@@ -35,8 +35,8 @@ class Trees:
     tree_output: int32 [T]. weight: float64 [T] (dart, boosting weights; 1 otherwise). base: float64 [K].
     aggregation: "sum", or "mean" over the trees of an output (forests). link: from raw sums to outputs; link_scale
     multiplies the raw sum inside sigmoid (LightGBM's `sigmoid`). precision: the input is rounded to it before it is
-    compared. features: F names, in column order. linear: per-leaf linear models are not in the IR (a reader refuses
-    them).
+    compared. features: F names, in column order. Per-leaf linear models are not in the IR: see
+    `linear_leaves`.
     """
 
     features: tuple[str, ...]

@@ -58,9 +58,9 @@ def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
     learner = document["learner"]
     try:
         return _booster(document, learner, rounds)
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
-            f"it looks like an XGBoost model, but a part is missing or unreadable ({error!r}): "
+            f"it looks like an XGBoost model, but a part is missing or unreadable ({repr(error)[:300]}): "
             "save it again with Booster.save_model('model.ubj')"
         ) from error
 
@@ -76,7 +76,7 @@ def parse(data: bytes) -> dict[str, Any]:
         )
     try:
         document = ubj.loads(data) if is_ubj(data) else json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(
             f"it is no whole JSON file ({error}): it was cut short or changed; save it again with Booster.save_model"
         ) from error

@@ -64,6 +64,10 @@ def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
         return chance if link == "huber" else _shares(chance)
     if link == "one-minus-exp":
         return -torch.expm1(-torch.exp(raw))
+    if link == "log1p-exp":
+        return torch.log1p(torch.exp(raw))
+    if link == "signed-square":
+        return torch.sign(raw) * raw * raw
     return torch.exp(raw) if link == "exp" else raw
 
 
