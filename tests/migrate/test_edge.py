@@ -94,6 +94,22 @@ def test_what_cannot_be_read_is_named_with_what_to_do(column, value, words):
         EdgeSpec((column,)).encode(pd.DataFrame({"age": series}))
 
 
+def test_the_short_way_reads_what_the_long_way_reads():
+    spec = EdgeSpec((AGE, EdgeColumn("flag", "number")))
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"flag": rng.random(50) < 0.5, "more": "x", "age": rng.integers(0, 9, 50).astype(np.float32)})
+    for rows in (frame, frame[::-2], frame[:1], frame[:0]):
+        short, long = spec.encode_plain(rows), spec.encode(rows)
+        assert short is not None
+        assert np.array_equal(short["numbers"], long["numbers"])
+        assert short["numbers"].dtype == np.float64
+        assert short["codes"].shape == long["codes"].shape
+    assert spec.encode_plain(frame.astype({"age": str})) is None
+    assert spec.encode_plain(frame.drop(columns="age")) is None
+    assert EdgeSpec((AGE, CITY)).encode_plain(frame.assign(city="Bonn")) is None
+    assert EdgeSpec((EdgeColumn("age", "number", (1,), ("unknown",)),)).encode_plain(frame) is None
+
+
 def test_columns_that_are_not_there_are_named():
     with pytest.raises(ModelError, match=r"lacks 1 of the model's 2 columns: city; it has age, town"):
         EdgeSpec((AGE, CITY)).encode(pd.DataFrame({"age": [1], "town": ["x"]}))

@@ -8,6 +8,7 @@ all its inputs are numbers, given as one float32 or float64 tensor [n, columns].
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def answers(call: Call, card: Card, frame: pd.DataFrame) -> Outputs:
     """
     import torch
 
-    read = card.edge.encode(conform(frame, card.inputs))
+    read = card.edge.encode_plain(frame) or card.edge.encode(conform(frame, card.inputs))
     found: list[Mapping[str, NDArray[Any]]] = []
     with torch.inference_mode():
         for numbers, codes, rows in _blocks(read["numbers"], read["codes"], card.rows):
@@ -162,7 +163,9 @@ class TorchModel:
 
     @cached_property
     def module(self) -> torch.nn.Module:
-        return self._program.module()
+        # Guards are source text in the file that torch would run; the operators check sizes themselves.
+        guards = "check_guards" in inspect.signature(self._program.module).parameters
+        return self._program.module(**({"check_guards": False} if guards else {}))
 
     def predict(self, frame: pd.DataFrame) -> Outputs:
         """Raises ModelError naming columns that are missing or cannot be read."""
@@ -250,8 +253,6 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
             f"{path.name} is no torch.export file that torch {_torch_version()} reads ({error}): "
             "save it again with torch.export.save"
         ) from error
-    # Guards are source text that torch would run; sizes are checked by the operators themselves.
-    program._guards_code = []
     if extra[CARD]:
         return TorchModel(path, Card.from_plain(json.loads(extra[CARD])), program, foreign=False)
     return TorchModel(path, _declared(path, options), program, foreign=True)

@@ -193,7 +193,9 @@ def _masks_pay(trees: Trees, columns: list[Column], numbers: Numbering) -> bool:
 def _masks(trees: Trees, columns: list[Column], numbers: Numbering, order: Ints) -> Op:
     slot = np.full(trees.n_trees, -1, dtype=np.int64)
     slot[order[order >= 0]] = np.flatnonzero(order >= 0)
-    arrays: Arrays = {"first": _starts(numbers, order)}
+    bits, bias = (32, 127) if numbers.count.max(initial=0) <= 32 else (64, 1023)
+    whole, signed = np.dtype(f"uint{bits}"), np.dtype(f"int{bits}")
+    arrays: Arrays = {"first": (_starts(numbers, order) - bias).astype(signed)}
     for number, column in enumerate(columns):
         table = np.full((column.symbols, len(order)), np.uint64(2**64 - 1))
         left = trees.left[column.nodes]
@@ -202,14 +204,14 @@ def _masks(trees: Trees, columns: list[Column], numbers: Numbering, order: Ints)
         ruled_out = ~_goes_left(trees, column)
         for node, mask, at in zip(ruled_out, ~below, slot[numbers.tree[column.nodes]]):
             table[node, at] &= mask
-        arrays[f"table_{number}"] = table.view(np.int64)
+        arrays[f"table_{number}"] = table.astype(whole).view(signed)
     return Masks({}, arrays)
 
 
 def _starts(numbers: Numbering, order: Ints) -> Ints:
-    """Leaf position of each slot's leaf 0, less the exponent's bias; an empty slot's is the one after all leaves."""
+    """Leaf position of each slot's leaf 0; an empty slot's is the one after all leaves."""
     empty = int(numbers.count.sum())
-    return np.array([numbers.start[tree] if tree >= 0 else empty for tree in order]) - 1023
+    return np.array([numbers.start[tree] if tree >= 0 else empty for tree in order])
 
 
 def _walk(trees: Trees, columns: list[Column], numbers: Numbering, order: Ints) -> Op:

@@ -54,8 +54,8 @@ class Symbols(Op):
 class Masks(Op):
     """Symbols [C, n] → leaf positions [n, T] (row numbers of `Leaves.value`).
 
-    tables: uint64 bits as int64 [sum of symbols, T], one block of rows per column, starting at `starts`; bit j: leaf
-    j of the tree is still possible. first [T]: position of each tree's first leaf.
+    table_c [symbols, T], one for each column: bit j is set while leaf j of the tree is still possible; 32 or 64 bits
+    wide, as the largest tree needs. first [T]: position of each tree's first leaf, less the bias of the exponent.
     """
 
     name = "tree-masks"
@@ -65,9 +65,11 @@ class Masks(Op):
         possible = self.get_buffer("table_0").index_select(0, x[0])
         for column in range(1, len(self.arrays) - 1):
             possible = possible & self.get_buffer(f"table_{column}").index_select(0, x[column])
-        lowest = (possible & -possible).double().view(torch.int64)
-        # The exponent of a power of two is its bit number; the mask drops the sign that bit 63 brings.
-        return ((lowest >> 52) & 0x7FF) + self.first
+        lowest = possible & -possible
+        # The exponent of a power of two is its bit number; the mask drops the sign that the highest bit brings.
+        if lowest.dtype == torch.int32:
+            return ((lowest.float().view(torch.int32) >> 23) & 0xFF) + self.first
+        return ((lowest.double().view(torch.int64) >> 52) & 0x7FF) + self.first
 
 
 class Walk(Op):
@@ -109,14 +111,14 @@ class Leaves(Op):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         n, outputs = x.shape[0], int(self.config["outputs"])  # type: ignore[arg-type]
-        found = self.value.index_select(0, x.reshape(-1))
-        if self.config["float32"]:
-            return self._single(found, n * outputs, x.shape[1] // outputs).view(n, outputs)
-        shape = (n, outputs, -1) if self.value.shape[1] == 1 else (n, x.shape[1], outputs)
-        if self.value.shape[1] == 1:
-            total = found.view(n, outputs, x.shape[1] // outputs).cumsum(2)[:, :, -1]
+        each, flat = x.shape[1], x.reshape(-1)
+        if self.value.shape[1] > 1:
+            found = [self.value[:, k].index_select(0, flat).view(n, each) for k in range(outputs)]
+            total = torch.stack([one.cumsum(1)[:, -1] for one in found], dim=1)
+        elif self.config["float32"]:
+            return self._single(self.value[:, 0].index_select(0, flat), n * outputs, each // outputs).view(n, outputs)
         else:
-            total = found.view(shape).cumsum(1)[:, -1, :]
+            total = self.value[:, 0].index_select(0, flat).view(n, outputs, each // outputs).cumsum(2)[:, :, -1]
         divide = float(self.config["divide"])  # type: ignore[arg-type]
         return total if divide == 1 else total / divide
 
@@ -125,4 +127,4 @@ class Leaves(Op):
         """Sums rounded to float32 after each tree, as XGBoost does: index_add_ adds one by one, in order."""
         place = torch.arange(sums, device=found.device)[:, None].expand(-1, each)
         total = torch.zeros(sums, dtype=torch.float32, device=found.device)
-        return total.index_add(0, place.reshape(-1), found.float().reshape(-1)).double()
+        return total.index_add(0, place.reshape(-1), found.float()).double()
