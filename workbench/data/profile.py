@@ -163,8 +163,8 @@ def row_hash(table: Table, columns: Sequence[Column]) -> ir.Table:
 
 
 def _chained(parts: Sequence[Any]) -> Any:
-    """Chained, not added: the same values in other columns are another row."""
-    combined = parts[0].hash()
+    """Chained, not added: the same values in other columns are another row. Twice at first, for ^ is symmetric."""
+    combined = parts[0].hash().hash()
     for part in parts[1:]:
         combined = (combined ^ part.hash()).hash()
     return combined
