@@ -16,6 +16,7 @@ from workbench.evidence import Evidence
 from workbench.migration import MigrationError, open_migration
 from workbench.ui import form as forms
 from workbench.ui.guide import NothingStoredError, guide, journey
+from workbench.ui.listing import Listing
 
 
 @pytest.fixture
@@ -105,6 +106,18 @@ def test_tables_and_charts_of_a_finding(judged: Path, capsys: pytest.CaptureFixt
     one.tables(evidence, "bias/order")
     assert "no table here" in capsys.readouterr().out
     assert "Women are selected less often" in repr(one.show(evidence))
+    [pair] = one.pairs(evidence).table.rows
+    assert pair[0] == "bias/selection-rate-gap[sex]"
+    assert pair[3:5] == ("+0.100", "0.080 to 0.120")
+
+
+def test_a_listing_keeps_text_text(judged: Path) -> None:
+    hostile = "</script><img src=x onerror=alert(1)>$\\frac{1}{2}$|`[a](javascript:alert(1))"
+    shown = Listing.of(("column", "share"), [{"column": hostile, "share": 0.25}])._repr_mimebundle_()
+    assert "<img" not in shown["text/html"]
+    assert "</script>" not in shown["text/html"]
+    assert hostile in shown["text/plain"]
+    assert repr(Listing.of(("a",), [])) == "Nothing."
 
 
 def test_the_journey_shows_itself_as_markdown_and_tables(judged: Path) -> None:
@@ -113,12 +126,12 @@ def test_the_journey_shows_itself_as_markdown_and_tables(judged: Path) -> None:
     assert "| 5 Trust | ✗ blocks go-live |" in shown["text/markdown"]
     assert "Not ready" in shown["text/plain"]
     assert str(judged) not in json.dumps(shown), "a stored notebook names no machine"
-    table = standing.table().set_index("notebook")
-    assert table.loc["51_bias", "fresh"] == "yes"
-    assert table.loc["44_parity", "status"] == "not assessed"
-    blocking = standing.blocking_table()
-    assert list(blocking["finding"]) == ["bias/selection-rate-gap[sex]"]
-    assert "Risk policy 4.2" in blocking.loc[0, "limit"]
+    rows = {row[0]: dict(zip(standing.table().table.columns, row, strict=True)) for row in standing.table().table.rows}
+    assert rows["51_bias"]["fresh"] is True
+    assert rows["44_parity"]["status"] == "○ not assessed"
+    [blocking] = standing.blocking_table().table.rows
+    assert blocking[0] == "bias/selection-rate-gap[sex]"
+    assert "Risk policy 4.2" in str(blocking[3])
     assert "workbench run" in standing.next
 
 

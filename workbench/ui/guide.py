@@ -15,6 +15,7 @@ from workbench.evidence import Chart, Detail, Evidence, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
 from workbench.runner.kernel import FORCE, PLACE
 from workbench.runner.plan import part_of
+from workbench.ui.listing import Listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,16 +108,34 @@ class Guide:
         from IPython import display as screen
 
         show: Any = screen.display
-        shown = 0
-        for found in evidence.findings:
-            for detail in found.details if finding in (found.id, found.key) else ():
-                if isinstance(detail, Table):
-                    title = f"{detail.title} ({found.subject})" if found.subject else detail.title
-                    show({"text/plain": title, "text/markdown": f"**{_literal(title)}**"}, raw=True)
-                    show(_frame(detail))
-                    shown += 1
-        if not shown:
+        tables = [
+            detail.model_copy(update={"title": f"{detail.title} ({found.subject})" if found.subject else detail.title})
+            for found in evidence.findings
+            for detail in (found.details if finding in (found.id, found.key) else ())
+            if isinstance(detail, Table)
+        ]
+        if not tables:
             print("There is no table here: the findings above say why.")
+        show(*map(Listing, tables))
+
+    def pairs(self, evidence: Evidence) -> Listing:
+        """Every finding that has a number: legacy, candidate, and the change with its interval."""
+        from workbench.render import words
+
+        columns = ("finding", "legacy", "candidate", "change", "interval of the change", "status")
+        rows = (
+            {
+                "finding": finding.key,
+                "legacy": words.measure(finding.legacy) or None,
+                "candidate": words.measure(finding.candidate) or None,
+                "change": words.measure(finding.change, True) or None,
+                "interval of the change": words.interval(finding.change, True) or None,
+                "status": words.STATUS[finding.status],
+            }
+            for finding in evidence.findings
+            if finding.shown
+        )
+        return Listing.of(columns, rows)
 
     def table(self, evidence: Evidence, finding: str, number: int = 0) -> pd.DataFrame:
         """A table behind a finding (the first, or the one of this number), as a frame; empty where there is none."""
@@ -184,11 +203,6 @@ def _pandas() -> Any:
 
     pandas.set_option("display.html.use_mathjax", False)
     return pandas
-
-
-def _literal(text: str) -> str:
-    """Text that Markdown shows as it is: a column's name must not become a link, a formula or HTML."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+-!|~$&" else char for char in text)
 
 
 def _details(evidence: Evidence, finding: str) -> list[Detail]:

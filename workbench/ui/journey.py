@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from workbench import catalog, store
 from workbench.evidence import ORDER, Evidence, Finding, Status, Verdict, ordered, verdict
 from workbench.migration import Migration
-
-if TYPE_CHECKING:
-    import pandas as pd
+from workbench.ui.listing import Listing
 
 UNASSESSED = "Not assessed: no notebook for this yet."
 MORE = "More"
@@ -110,9 +107,10 @@ class Standing:
         due = [place.entry.stem for place in self.places if not place.fresh]
         if due:
             return f"Next: `workbench run {self.called}`; it runs {', '.join(due)}."
-        worst = self.blocking
-        if worst:
-            return f"Next: {worst[0].fix} (`workbench explain {worst[0].id}` says why it matters.)"
+        if self.blocking:
+            worst = self.blocking[0]
+            audit = worst.id.partition("/")[0]
+            return f"Next: mend {worst.key} ({worst.title}): `workbench show {self.called} {audit}` says how."
         return "Next: show the report to the people who must agree."
 
     @property
@@ -120,43 +118,41 @@ class Standing:
         every = [finding for evidence in self.evidences for finding in evidence.findings]
         return [finding for finding in ordered(every) if finding.status in (Status.FAIL, Status.ERROR)]
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Listing:
         """One row per notebook: its question, what came of it, when, and whether that still holds."""
-        import pandas as pd
-
+        from workbench.render.text import SIGNS
         from workbench.render.words import STATUS, age
 
-        rows = [
+        columns = ("notebook", "question", "status", "verdict", "age", "fresh")
+        rows = (
             {
                 "notebook": place.entry.stem,
                 "question": place.entry.question,
-                "status": STATUS[place.status],
+                "status": f"{SIGNS[place.status]} {STATUS[place.status]}",
                 "verdict": place.sentence,
-                "age": age(place.evidence.started) if place.evidence else "",
-                "fresh": "yes" if place.fresh else "no",
+                "age": age(place.evidence.started) if place.evidence else None,
+                "fresh": place.fresh,
             }
             for place in self.places
-        ]
-        return pd.DataFrame(rows)
+        )
+        return Listing.of(columns, rows)
 
-    def blocking_table(self) -> pd.DataFrame:
-        """What fails or broke: the finding, why it was judged so, who set the limit, what to do."""
-        import pandas as pd
-
+    def blocking_table(self) -> Listing:
+        """What fails or broke: the finding, what was seen, the limit and who set it, why it could not be judged."""
         from workbench.render import words
 
-        rows = [
+        columns = ("finding", "what", "seen", "limit", "reason")
+        rows = (
             {
                 "finding": finding.key,
                 "what": finding.title,
                 "seen": words.shown(finding),
-                "limit": words.limit(finding.limit),
-                "reason": finding.reason,
-                "fix": finding.fix,
+                "limit": words.limit(finding.limit, finding.shown.unit if finding.shown else "") or None,
+                "reason": finding.reason or None,
             }
             for finding in self.blocking
-        ]
-        return pd.DataFrame(rows, columns=["finding", "what", "seen", "limit", "reason", "fix"])
+        )
+        return Listing.of(columns, rows)
 
     def _repr_markdown_(self) -> str:
         from workbench.render.text import SIGNS

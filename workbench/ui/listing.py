@@ -1,0 +1,45 @@
+"""A table in a cell: its numbers said as everywhere, its text kept text, and readable where no HTML is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from workbench.evidence import Cell, Table
+
+
+class Listing:
+    """What a cell displays for one table. `rows` of plain values are under `table`, to go on with."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    @classmethod
+    def of(cls, columns: tuple[str, ...], rows: Iterable[Mapping[str, Cell]], title: str = "") -> Listing:
+        lines = tuple(tuple(row[name] for name in columns) for row in rows)
+        return cls(Table(title=title, columns=columns, rows=lines))
+
+    def __len__(self) -> int:
+        return len(self.table.rows)
+
+    def _repr_html_(self) -> str:
+        from workbench.render import place, view
+
+        numbers = view.grid(self.table)
+        return place.environment().get_template("numbers.html.j2").render(numbers=numbers)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        drawn = {"text/html": self._repr_html_()} if len(self) else {}
+        return {**drawn, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Nothing."
+        from workbench.render import view
+
+        grid = view.grid(self.table)
+        lines = [grid.columns, *grid.rows]
+        widths = [max(len(line[at]) for line in lines) for at in range(len(grid.columns))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        return "\n".join([grid.title, *text] if grid.title else text)
