@@ -51,8 +51,9 @@ class Measure(Plain):
     """A number with its interval. low and high are None where there is no interval.
 
     value may be NaN or infinite (written to JSON as a string): a gap of a group without positives is not 0.
-    level: confidence level of the interval; n: rows it rests on; unit: "share" for a fraction (drawn as
-    %, its change in points), "" for a pure number, else "ms", "rows", "x" (a ratio), "log-odds", ...; method: how the interval was made, with its source.
+    level: confidence level of the interval; n: rows it rests on; unit: "share" for a fraction (drawn as %, its
+    change in points), "" for a pure number, else "ms", "rows", "x" (a ratio), "log-odds", ...; method: how the
+    interval was made, with its source.
     """
 
     value: float

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from workbench import audit
 from workbench.audit import Kind
+from workbench.checks.looking import CHECKING, Look
 from workbench.data import Table
 from workbench.data.checks import CHECKS
 from workbench.data.profile import SAMPLE, profile
 from workbench.data.trouble import Trouble
 from workbench.evidence import DEFAULT, Detail, Finding, Limit, Measure, Status, judge
 from workbench.evidence import Table as Rows
-from workbench.measure.readiness import CHECKING, Look
 from workbench.migration import Limits, Roles, Task
 from workbench.models import Input, Model, ModelError
 

@@ -156,7 +156,7 @@ def crashed(name: str) -> Kind:
 def unassessed(name: str) -> Kind:
     return Kind(
         id=f"{name}/not-assessed",
-        title="Not assessed",
+        title=f"{name.capitalize()} is not assessed",
         why="Nobody looked, so nothing is known: this must not be read as a pass.",
         fix="Give what the reason names in migration.yaml and run this notebook again.",
     )

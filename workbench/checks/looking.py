@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from workbench.data import disguised, personal, quality, rows, schema, variants
+from workbench.checks import learning, schema
+from workbench.checks.learning import LEAST, Labels
+from workbench.data import disguised, personal, quality, rows, variants
 from workbench.data.names import listed, shown
 from workbench.data.profile import Profile
 from workbench.data.trouble import Trouble
 from workbench.evidence import Measure
-from workbench.measure import learning
-from workbench.measure.learning import LEAST, Labels
 from workbench.migration import Roles, Task
 from workbench.models import Input
 from workbench.scored import normal
