@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
 import ipywidgets
+import nbconvert
 import pytest
 from pydantic import Field
 
@@ -113,10 +115,13 @@ def test_tables_and_charts_of_a_finding(judged: Path, capsys: pytest.CaptureFixt
 
 def test_a_listing_keeps_text_text(judged: Path) -> None:
     hostile = "</script><img src=x onerror=alert(1)>$\\frac{1}{2}$|`[a](javascript:alert(1))"
-    shown = Listing.of(("column", "share"), [{"column": hostile, "share": 0.25}])._repr_mimebundle_()
-    assert "<img" not in shown["text/html"]
-    assert "</script>" not in shown["text/html"]
-    assert hostile in shown["text/plain"]
+    listing = Listing.of(("column", "share"), [{"column": hostile, "share": 0.25}])
+    html = nbconvert.filters.markdown2html(listing._repr_mimebundle_()["text/markdown"])
+    for shown in (html, Listing(listing.table)._repr_mimebundle_()["text/html"]):
+        assert not {"img", "a", "script"} & set(re.findall(r"<(\w+)", shown))
+        assert "onerror=alert" in shown, "it is there, as text"
+    assert html.count("<td>") == 2, "a bar makes no column"
+    assert hostile in repr(listing)
     assert repr(Listing.of(("a",), [])) == "Nothing."
 
 

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Mapping
 
 from workbench.evidence import Cell, Table
 
+_MARKS = frozenset("\\`*_{}[]()<>#+!|~$&")
+
 
 class Listing:
-    """What a cell displays for one table. `rows` of plain values are under `table`, to go on with."""
+    """What a cell displays for one table. `table` holds the plain values, to go on with.
 
-    def __init__(self, table: Table) -> None:
-        self.table = table
+    as_text: columns as wide as their words need (Markdown), for tables of sentences; else numbers in columns.
+    """
+
+    def __init__(self, table: Table, as_text: bool = False) -> None:
+        self.table, self.as_text = table, as_text
 
     @classmethod
     def of(cls, columns: tuple[str, ...], rows: Iterable[Mapping[str, Cell]], title: str = "") -> Listing:
         lines = tuple(tuple(row[name] for name in columns) for row in rows)
-        return cls(Table(title=title, columns=columns, rows=lines))
+        return cls(Table(title=title, columns=columns, rows=lines), as_text=True)
 
     def __len__(self) -> int:
         return len(self.table.rows)
@@ -27,8 +32,17 @@ class Listing:
         numbers = view.grid(self.table)
         return place.environment().get_template("numbers.html.j2").render(numbers=numbers)
 
+    def _repr_markdown_(self) -> str:
+        from workbench.render import view
+
+        grid = view.grid(self.table)
+        lines = [grid.columns, ("---",) * len(grid.columns), *(map(literal, row) for row in grid.rows)]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        drawn = {"text/html": self._repr_html_()} if len(self) else {}
+        if not len(self):
+            return {"text/plain": repr(self)}
+        drawn = {"text/markdown": self._repr_markdown_()} if self.as_text else {"text/html": self._repr_html_()}
         return {**drawn, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
@@ -43,3 +57,8 @@ class Listing:
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
         ]
         return "\n".join([grid.title, *text] if grid.title else text)
+
+
+def literal(text: str) -> str:
+    """Text that Markdown shows as it is: a value must not become a link, a formula or HTML."""
+    return "".join(f"\\{char}" if char in _MARKS else char for char in text)
