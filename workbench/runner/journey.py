@@ -19,6 +19,7 @@ from workbench.runner.report import migration_page, notebook_page
 
 REPORT = "report.html"
 TIMEOUT = 3600.0
+NOT_HERE = "not run in this run, and no earlier evidence of it still holds"
 
 
 def run(
@@ -247,9 +248,10 @@ class _Journey:
 
     def _report(self) -> Path | None:
         ordered = [self.evidences[entry.name] for entry in catalog.discover() if entry.name in self.evidences]
+        absent = [entry.name for entry in catalog.discover() if entry.module and entry.name not in self.evidences]
         path = self.writer.folder / REPORT
         try:
-            store.write(path, migration_page(self.migration, ordered, self.writer.id))
+            store.write(path, migration_page(self.migration, ordered, self.writer.id, dict.fromkeys(absent, NOT_HERE)))
         except store.StoreError:
             raise
         except Exception as error:

@@ -26,13 +26,13 @@ class Listing:
     def __len__(self) -> int:
         return len(self.table.rows)
 
-    def _repr_html_(self) -> str:
+    def _html(self) -> str:
         from workbench.render import place, view
 
         numbers = view.grid(self.table)
         return place.environment().get_template("numbers.html.j2").render(numbers=numbers)
 
-    def _repr_markdown_(self) -> str:
+    def _markdown(self) -> str:
         from workbench.render import view
 
         grid = view.grid(self.table)
@@ -42,7 +42,7 @@ class Listing:
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         if not len(self):
             return {"text/plain": repr(self)}
-        drawn = {"text/markdown": self._repr_markdown_()} if self.as_text else {"text/html": self._repr_html_()}
+        drawn = {"text/markdown": self._markdown()} if self.as_text else {"text/html": self._html()}
         return {**drawn, "text/plain": repr(self)}
 
     def __repr__(self) -> str:
