@@ -134,14 +134,14 @@ CHECKS = (
         "duplicates",
         "Repeated rows",
         "They count twice in training and in every measure.",
-        "Keep one of each.",
+        "Keep one row of each, and find out where the copies come from.",
         limit=0.001,
     ),
     Check(
         "key",
         "Rows whose key is not theirs alone",
         "Without a key rows cannot be joined, reconciled or corrected.",
-        "Repair the key.",
+        "Find out how two rows came to share a key, then repair it at the source.",
         limit=0,
     ),
     Check(
