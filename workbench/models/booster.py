@@ -20,8 +20,8 @@ class Booster:
     """A boosted ensemble as read from its file.
 
     library: "xgboost" or "lightgbm"; version: of the library that wrote it, "" where the file does not say.
-    categories: for a feature whose values are coded by their place in a list, that list. linear: the linear models in the
-    leaves, which `trees` does not hold; without them it would answer wrongly.
+    categories: for a feature whose values are coded by their place in a list, that list. linear: the linear models in
+    the leaves, which `trees` does not hold; without them it would answer wrongly.
     """
 
     library: str

@@ -19,9 +19,9 @@ IN_HOST = ("pickle",)
 def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
     """The model at an address.
 
-    uri: a file, relative to folder, known by its content (scikit-learn pickle or joblib, XGBoost JSON or UBJ, LightGBM
-    text, ONNX, torch .pt2); `python:package.module:function`, looked for in folder; `column:NAME` or
-    `column:NAME OP LITERAL`, a prediction already in the data. options: see `options.Options`.
+    uri: a file, relative to folder, known by its content (scikit-learn pickle or joblib, XGBoost JSON, UBJ or old
+    binary, LightGBM text, PMML, ONNX, torch .pt2); `python:package.module:function`, looked for in folder;
+    `column:NAME` or `column:NAME OP LITERAL`, a prediction already in the data. options: see `options.Options`.
     Raises ModelError saying what the file is and what to do where it cannot be opened, Refused (a ModelError) where
     it must not be: nothing of it was run then.
     """
@@ -109,6 +109,10 @@ def _open_file(path: Path, options: Options, hosted: bool) -> Any:
         from workbench.models.torch_file import open_torch
 
         return open_torch(path, **_for_torch(options))
+    if kind == "pmml":
+        from workbench.models.pmml import open_pmml
+
+        return open_pmml(path.read_bytes(), fingerprint)
     return _open_booster(kind, path, fingerprint, options)
 
 

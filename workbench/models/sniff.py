@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import IO, Any, Literal, cast
 from workbench.models.protocol import ModelError, Refused
 from workbench.models.xgboost_old import is_old
 
-Format = Literal["pickle", "xgboost", "lightgbm", "onnx", "torch"]
+Format = Literal["pickle", "xgboost", "lightgbm", "onnx", "torch", "pmml"]
 
 HEAD = 4096
 LARGEST = 8 << 30
@@ -178,6 +179,8 @@ def _plain_file(name: str, head: bytes) -> Format:
         return "xgboost"
     if text[:1] in (b"{", b"["):
         return _json(name, text)
+    if _is_pmml(head):
+        return "pmml"
     for test, sentence in KNOWN:
         if test(text):
             raise ModelError(f"{name} is {sentence}")
@@ -185,8 +188,8 @@ def _plain_file(name: str, head: bytes) -> Format:
         return "onnx"
     raise ModelError(
         f"{name} is no model file this workbench knows (it starts with {head[:16]!r}). It reads scikit-learn pickles, "
-        "XGBoost JSON, UBJ and old binary files, LightGBM text, ONNX, torch .pt2, python:package.module:function and "
-        "column:NAME"
+        "XGBoost JSON, UBJ and old binary files, LightGBM text, PMML, ONNX, torch .pt2, "
+        "python:package.module:function and column:NAME"
     )
 
 
@@ -207,7 +210,6 @@ def _json(name: str, text: bytes) -> Format:
 
 
 KNOWN: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-    (lambda head: b"<PMML" in head, "PMML, which is not read yet: give the model it was exported from"),
     (lambda head: head.startswith(b"CBM1"), "a CatBoost model, which is not read yet: export it as ONNX"),
     (lambda head: head.startswith(b"\x89HDF"), "HDF5 (Keras, perhaps), which is not read yet: export it as ONNX"),
     (lambda head: head.startswith(b"\x93NUMPY"), "a numpy array: a model's answers belong in the data, as column:NAME"),
@@ -215,6 +217,14 @@ KNOWN: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: head.startswith(b"ZF"), "a joblib file from before 2016: save it again with a current joblib"),
     (lambda head: head.startswith(b"booster["), "a text dump of XGBoost trees: save the model with Booster.save_model"),
 )
+
+
+def _is_pmml(head: bytes) -> bool:
+    """Its root element, with or without a prefix, near the start; UTF-16 has a zero beside every letter."""
+    text = head.replace(b"\x00", b"")
+    return (
+        text.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<") and re.search(rb"<(\w+:)?PMML\b", text) is not None
+    )
 
 
 def _is_onnx(head: bytes) -> bool:
