@@ -230,7 +230,9 @@ def test_new_proposes_says_why_and_is_ready_for_check(tmp_path: Path, migration:
     assert code == 0, out
     assert "task.target = default" in out
     assert "roles.protected = sex" in out
-    assert f"workbench check {folder} && workbench run {folder}" in out
+    assert f"workbench check {folder}\n" in out
+    assert f"workbench run {folder}\n" in out
+    assert (folder / "notebooks" / "00_journey.ipynb").exists()
     assert said(capsys, "check", folder)[0] == 0
     code, _, err = said(capsys, *words)
     assert (code, "--force" in err) == (3, True)

@@ -1,5 +1,6 @@
 """The notebooks headless: in the order of what they need, two at a time, resumable, each in a process of its own."""
 
+from workbench.runner.copies import Copies, copy_notebooks
 from workbench.runner.events import Event, Notify, Outcome, exit_code
 from workbench.runner.journey import REPORT, fresh, run
 from workbench.runner.plan import PlanError, Step, plan, read_notebook, refuse_odd_names
@@ -7,11 +8,13 @@ from workbench.runner.report import migration_page
 
 __all__ = [
     "REPORT",
+    "Copies",
     "Event",
     "Notify",
     "Outcome",
     "PlanError",
     "Step",
+    "copy_notebooks",
     "exit_code",
     "fresh",
     "migration_page",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from workbench import catalog
 from workbench.catalog import Entry
 from workbench.migration import Migration
+from workbench.runner.copies import FOLDER, fingerprint, is_changed, tags_of, text_of
 
 MOST_BYTES = 50 * 1024**2
 """A notebook larger than this is refused: it is a data file in disguise, and would be copied into every run."""
@@ -44,8 +44,8 @@ class Step:
 
     @cached_property
     def source(self) -> str:
-        """sha256 of the notebook."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """Fingerprint of the notebook's cells: outputs that somebody saved make it no other notebook."""
+        return fingerprint(json.loads(self.text))
 
     @property
     def alone(self) -> bool:
@@ -130,12 +130,13 @@ def refuse_odd_names(audit: str, params: Mapping[str, object]) -> None:
 
 
 def notebook_of(migration: Migration, entry: Entry) -> Path | None:
-    """The team's own copy in the migration's `notebooks/` if there is one, else the one of the workbench."""
+    """The team's own copy in the migration's `notebooks/` if they changed it, else the one of the workbench."""
+    folder = migration.folder / FOLDER
     if entry.notebook is None:
-        own = sorted((migration.folder / "notebooks").glob(f"[0-9][0-9]_{entry.name}.ipynb"))
+        own = sorted(folder.glob(f"[0-9][0-9]_{entry.name}.ipynb"))
         return own[0] if own else None
-    copy = migration.folder / "notebooks" / entry.notebook.name
-    return copy if copy.exists() else entry.notebook
+    copy = folder / entry.notebook.name
+    return copy if copy.exists() and is_changed(copy) else entry.notebook
 
 
 def read_notebook(path: Path) -> dict[str, object]:
@@ -170,7 +171,7 @@ def _checked(book: object, path: Path) -> dict[str, object]:
     code = [cell for cell in cells if cell.get("cell_type") == "code"]
     if len(cells) != len(book["cells"]) or not code:
         raise PlanError(f"{path} has no code cells that can be read: restore it from version control")
-    tagged = [cell for cell in code if "parameters" in _tags(cell)]
+    tagged = [cell for cell in code if "parameters" in tags_of(cell)]
     declared = _assigned("\n".join(text_of(cell) for cell in tagged), path)
     if missing := [name for name in DECLARED if name not in declared]:
         raise PlanError(
@@ -178,17 +179,6 @@ def _checked(book: object, path: Path) -> dict[str, object]:
             'add a first code cell with `migration = "."` and `params = {}` and give it that tag'
         )
     return book
-
-
-def _tags(cell: Mapping[str, object]) -> Sequence[str]:
-    metadata = cell.get("metadata")
-    tags = metadata.get("tags") if isinstance(metadata, dict) else None
-    return tags if isinstance(tags, list) else ()
-
-
-def text_of(cell: Mapping[str, object]) -> str:
-    source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
 def _assigned(source: str, path: Path) -> set[str]:

@@ -20,7 +20,13 @@ app = typer.Typer(
     help="Moves a legacy ML model and its data to PyTorch, and proves it was safe. Start with: workbench demo",
 )
 
-Folder = Annotated[Path, typer.Argument(help="folder of the migration (it holds migration.yaml)")]
+
+def _option(value: str, says: str, *names: str) -> Any:
+    """An option that takes a value: what kind of value, and what it says."""
+    return typer.Option(*names, metavar=value, help=says)
+
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="of the migration: it holds migration.yaml")]
 Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 
 
@@ -42,16 +48,16 @@ def options(
 
 @app.command(short_help="Propose and write a migration.yaml")
 def new(
-    folder: Annotated[Path, typer.Argument(help="folder to make the migration in")],
-    data: Annotated[list[str], typer.Option(help="rows both models are judged on (CSV, Parquet, glob); repeatable")],
-    model: Annotated[str, typer.Option(help="the legacy model: a file, python:package.module:function, column:NAME")],
-    target: Annotated[str, typer.Option(help="column that holds the truth; proposed when left out")] = "",
-    protected: Annotated[str, typer.Option(help="columns no group of which may fare worse, comma-separated")] = "",
-    train: Annotated[list[str] | None, typer.Option(help="rows the legacy model was trained on; repeatable")] = None,
-    production: Annotated[list[str] | None, typer.Option(help="recent rows from production; repeatable")] = None,
-    positive: Annotated[str, typer.Option(help="class that counts as selected")] = "",
-    task: Annotated[str, typer.Option(help="binary, multiclass or regression; proposed when left out")] = "",
-    option: Annotated[list[str] | None, typer.Option(help="for the model's reader: NAME=VALUE; repeatable")] = None,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="to make the migration in")],
+    data: Annotated[list[str], _option("FILE", "rows both models are judged on: CSV, Parquet, a glob; repeatable")],
+    model: Annotated[str, _option("MODEL", "the legacy model: a file, python:package.module:function or column:NAME")],
+    target: Annotated[str, _option("COLUMN", "holds the truth; proposed when left out")] = "",
+    protected: Annotated[str, _option("COLUMNS", "no group of which may fare worse, comma-separated")] = "",
+    train: Annotated[list[str] | None, _option("FILE", "rows the legacy model was trained on; repeatable")] = None,
+    production: Annotated[list[str] | None, _option("FILE", "recent rows from production; repeatable")] = None,
+    positive: Annotated[str, _option("CLASS", "counts as selected; proposed when left out")] = "",
+    task: Annotated[str, _option("KIND", "binary, multiclass or regression; proposed when left out")] = "",
+    option: Annotated[list[str] | None, _option("NAME=VALUE", "for the model's reader; repeatable")] = None,
     force: Annotated[bool, typer.Option("--force", help="replace a migration.yaml that is there")] = False,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +74,7 @@ def new(
 
 @app.command(short_help="Write a sample to try things on")
 def demo(
-    folder: Annotated[Path, typer.Argument(help="folder to write the sample to")] = Path("demo"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="to write the sample to")] = Path("demo"),
     force: Annotated[bool, typer.Option("--force", help="replace a migration that is there")] = False,
     as_json: Json = False,
 ) -> None:
@@ -78,11 +84,23 @@ def demo(
     making.demo(folder, force=force, as_json=as_json)
 
 
+@app.command(short_help="Put the notebooks into the migration, to work in by hand")
+def notebooks(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Put the journey's notebooks into the migration's `notebooks`, to work in by hand.
+
+    What your team changed there is never overwritten, and is what `workbench run` executes from then on.
+    """
+    from workbench.ui import making
+
+    making.notebooks(folder, as_json=as_json)
+
+
 @app.command(short_help="Validate migration.yaml, data and models")
 def check(folder: Folder = Path(), as_json: Json = False) -> None:
     """Validate migration.yaml (with line numbers), open its data and models, compare their columns."""
     from workbench.migration import open_migration
     from workbench.ui.check import checked
+    from workbench.ui.say import typed
 
     found = checked(open_migration(folder))
     problems = [{"file": one.file, "line": one.line, "key": one.key, "problem": one.sentence} for one in found.problems]
@@ -92,7 +110,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
             out(fact)
         for problem in found.problems:
             out(f"✗ {problem}", style="fail")
-        out(f"✓ Ready to run: workbench run {folder}" if not problems else f"{len(problems)} to put right.")
+        out(f"✓ Ready to run: workbench run {typed(folder)}" if not problems else f"{len(problems)} to put right.")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -107,17 +125,19 @@ def status(folder: Folder = Path(), as_json: Json = False) -> None:
 @app.command(short_help="Run the journey unattended")
 def run(
     folder: Folder = Path(),
-    only: Annotated[list[str] | None, typer.Option(help="run this notebook (bias, 51_bias) only; repeatable")] = None,
-    start: Annotated[str, typer.Option("--from", help="run this notebook and those after it")] = "",
+    only: Annotated[list[str] | None, _option("NAME", "run this notebook only, e.g. bias; repeatable")] = None,
+    start: Annotated[str, _option("NAME", "run this notebook and those after it", "--from")] = "",
     param: Annotated[
-        list[str] | None, typer.Option("-p", "--param", help="a parameter for this run: bias.min_group=30; repeatable")
+        list[str] | None, _option("NAME=VALUE", "for this run, e.g. bias.min_group=30; repeatable", "-p", "--param")
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="notebooks at a time")] = 2,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, metavar="N", help="notebooks at a time")] = 2,
     force: Annotated[bool, typer.Option("--force", help="run what is fresh, too")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would run, and why, and stop")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="seconds one notebook may take")] = 3600.0,
-    take_over: Annotated[bool, typer.Option("--take-over", help="from a run on a machine that is gone")] = False,
-    progress: Annotated[str, typer.Option(help="auto, live, plain, json or none")] = "auto",
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="that one notebook may take")] = 3600.0,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="take the migration over from a run on a machine that is gone")
+    ] = False,
+    progress: Annotated[str, _option("HOW", "auto, live, plain, json or none")] = "auto",
     as_json: Json = False,
 ) -> None:
     """Run the journey unattended. Ends with 0 ready, 1 blocked by findings, 2 could not assess, 3 broke."""
@@ -134,7 +154,7 @@ def run(
 @app.command(short_help="Show the evidence of one audit")
 def show(
     folder: Folder,
-    audit: Annotated[str, typer.Argument(help="audit or notebook, e.g. bias")],
+    audit: Annotated[str, typer.Argument(metavar="NAME", help="of the audit or notebook, e.g. bias")],
     full: Annotated[bool, typer.Option("--full", help="with why it matters, how to fix it, and the tables")] = False,
     as_json: Json = False,
 ) -> None:
@@ -146,7 +166,9 @@ def show(
 
 @app.command(short_help="What a finding means and how to fix it")
 def explain(
-    finding: Annotated[str, typer.Argument(help="id of a finding, e.g. bias/selection-rate-gap; none lists all")] = "",
+    finding: Annotated[
+        str, typer.Argument(metavar="FINDING", help="its id, e.g. bias/selection-rate-gap; none lists all")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Say what a finding means: why it matters, how to fix it, where its formula comes from."""
@@ -158,7 +180,7 @@ def explain(
 @app.command(short_help="Path of the report, made up to date")
 def report(
     folder: Folder = Path(),
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="write it there instead")] = None,
+    output: Annotated[Path | None, _option("FILE", "write it there instead", "-o", "--output")] = None,
     browser: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench import catalog
-from workbench.ui.say import CliError, coloured, emit, out, value_of
+from workbench.migration import open_migration
+from workbench.runner import copy_notebooks
+from workbench.ui.say import CliError, coloured, emit, out, typed, value_of
 
 if TYPE_CHECKING:
     from workbench.proposal import Proposal
@@ -58,6 +60,7 @@ def new(folder: Path, chosen: Chosen, *, force: bool, as_json: bool) -> None:
         force=force,
     )
     path = proposal.write(_titles(), force=force)
+    copy_notebooks(folder)
     values = [value.model_dump(mode="json") for value in proposal.values]
     emit({"file": str(path), "proposed": values, "unsure": [value.key for value in proposal.unsure]}, as_json)
     if not as_json:
@@ -85,7 +88,9 @@ def _tell(path: Path, proposal: Proposal, folder: Path) -> None:
     out(f"{limits} limits are defaults that nobody in your team has agreed to yet: see `limits` in the file.")
     if proposal.unsure:
         out(f"Please look at {', '.join(value.key for value in proposal.unsure)}: that is a guess.")
-    out(f"Next: workbench check {folder} && workbench run {folder}")
+    out()
+    out(f"Check it     workbench check {typed(folder)}")
+    _ways(folder)
 
 
 _SURE = {"given": ("=", "given"), "high": ("✓", "sure"), "medium": ("·", "likely"), "low": ("!", "guessed")}
@@ -105,8 +110,25 @@ def demo(folder: Path, *, force: bool, as_json: bool) -> None:
     from workbench.demo import make_demo
 
     truths = make_demo(folder, limits=catalog.default_limits(), titles=_titles(), force=force)
+    copy_notebooks(folder)
     emit({"folder": str(folder), "planted": len(truths.planted)}, as_json)
     if not as_json:
         planted = f"{len(truths.planted)} planted faults"
         out(f"A made-up lending portfolio with its legacy model, and {planted}: {folder}/")
-        out(f"Next: workbench run {folder}")
+        _ways(folder)
+
+
+def notebooks(folder: Path, *, as_json: bool) -> None:
+    """Copies what is missing or outdated, and names what the team changed and keeps."""
+    copies = copy_notebooks(open_migration(folder).folder)
+    emit({"folder": str(copies.folder), "written": copies.written, "changed": copies.changed}, as_json)
+    if not as_json:
+        out(f"{len(copies.written)} written to {copies.folder}{'' if copies.written else ': they are up to date'}.")
+        if copies.changed:
+            out(f"Your own, left as they are and run by `workbench run`: {', '.join(copies.changed)}.")
+        _ways(folder)
+
+
+def _ways(folder: Path) -> None:
+    out(f"Unattended   workbench run {typed(folder)}")
+    out(f"By hand      jupyter lab {typed(folder)}   then open notebooks/00_journey.ipynb")

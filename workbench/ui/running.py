@@ -14,7 +14,7 @@ from workbench import catalog, runner, store
 from workbench.migration import open_migration
 from workbench.runner import Event, Notify, Outcome, PlanError
 from workbench.ui.journey import standing
-from workbench.ui.say import CliError, StoppedError, emit, out, value_of
+from workbench.ui.say import CliError, StoppedError, emit, out, typed, value_of
 from workbench.ui.showing import named, plain, tell
 
 PROGRESS = ("auto", "live", "plain", "json", "none")
@@ -87,7 +87,7 @@ def run(folder: Path, wanted: Wanted, progress: str, as_json: bool) -> int:
             outcome = runner.run(migration, notify=notify, **options, **wanted.arguments())
     except KeyboardInterrupt:
         raise StoppedError("Stopped. What was finished is kept: run again and it goes on from there.") from None
-    now = standing(migration, str(folder))
+    now = standing(migration, typed(folder))
     if as_json:
         emit(_told(outcome) | {"standing": plain(now)}, True)
     elif progress != "json":
@@ -119,12 +119,15 @@ def _where(folder: Path, outcome: Outcome) -> None:
     if outcome.report:
         out(f"Report    {outcome.report}")
     place = outcome.report.parent if outcome.report else folder / store.REPORTS
-    out(f"Notebooks {place}  (open them: jupyter lab {folder})")
+    out(f"Executed  {place}/*/notebook.ipynb")
     blocked = [
         finding.id for evidence in outcome.evidences for finding in evidence.findings if finding.status == "fail"
     ]
     if blocked:
         out(f"Explain   workbench explain {blocked[0]}")
+    copied = (folder / "notebooks" / "00_journey.ipynb").exists()
+    first = "" if copied else f"workbench notebooks {typed(folder)}; "
+    out(f"By hand   {first}jupyter lab {typed(folder)}   then open notebooks/00_journey.ipynb")
 
 
 def _display(progress: str, as_json: bool) -> AbstractContextManager[Notify]:

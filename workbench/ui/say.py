@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
+from pathlib import Path
 from typing import IO
 
 _COLOURS = {
@@ -30,6 +32,11 @@ def value_of(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def typed(folder: Path) -> str:
+    """A folder as it is typed after a command."""
+    return shlex.quote(str(folder))
 
 
 def out(text: str = "", style: str = "") -> None:

@@ -12,7 +12,7 @@ from workbench.evidence import Evidence
 from workbench.migration import open_migration
 from workbench.runner import REPORT, migration_page
 from workbench.ui.journey import Standing, standing
-from workbench.ui.say import CliError, emit, out
+from workbench.ui.say import CliError, emit, out, typed
 
 if TYPE_CHECKING:
     from rich.table import Table as Grid
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def status(folder: Path, *, as_json: bool) -> None:
-    now = standing(open_migration(folder), str(folder))
+    now = standing(open_migration(folder), typed(folder))
     emit(plain(now), as_json)
     if not as_json:
         tell(now)
@@ -83,7 +83,7 @@ def show(folder: Path, audit: str, *, full: bool, as_json: bool) -> None:
     found = store.latest(migration.folder, entry.name)
     if found is None:
         raise CliError(
-            f"There is no evidence of {entry.name} yet. Make some: workbench run {folder} --only {entry.name}"
+            f"There is no evidence of {entry.name} yet. Make some: workbench run {typed(folder)} --only {entry.name}"
         )
     if as_json:
         print(found.evidence.to_json())
@@ -156,9 +156,9 @@ def report(folder: Path, output: Path | None, *, browser: bool, as_json: bool) -
     migration = open_migration(folder)
     path = output or _held(folder)
     if path is None or output is not None:
-        now = standing(migration, str(folder))
+        now = standing(migration, typed(folder))
         if not now.evidences:
-            raise CliError(f"There is nothing to report yet. Run the journey first: workbench run {folder}")
+            raise CliError(f"There is nothing to report yet. Run the journey first: workbench run {typed(folder)}")
         path = output or migration.folder / store.REPORTS / REPORT
         store.write(path, migration_page(migration, now.evidences, _newest(folder)))
     emit({"report": str(path)}, as_json)
