@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from workbench.models.linear_booster import LinearBooster
     from workbench.models.linear_leaves import LinearLeaves
 
 
@@ -21,7 +22,7 @@ class Booster:
 
     library: "xgboost" or "lightgbm"; version: of the library that wrote it, "" where the file does not say.
     categories: for a feature whose values are coded by their place in a list, that list. linear: the linear models in
-    the leaves, which `trees` does not hold; without them it would answer wrongly.
+    the leaves, or in the place of trees, which `trees` does not hold; without them it would answer wrongly.
     """
 
     library: str
@@ -32,7 +33,7 @@ class Booster:
     trees: Trees
     categories: dict[str, tuple[Label, ...]] = field(default_factory=dict)
     params: dict[str, Plain] = field(default_factory=dict)
-    linear: LinearLeaves | None = None
+    linear: LinearLeaves | LinearBooster | None = None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -55,8 +56,6 @@ class Booster:
         params: dict[str, Plain] = {"objective": self.objective, **self.params}
         params["categories"] = {name: list(values) for name, values in self.categories.items()}
         if self.linear is not None:
-            from workbench.models.linear_leaves import REFUSED
-
-            params["trees_refused"] = REFUSED
+            params["trees_refused"] = self.linear.refused
         trees = self.trees if self.linear is None else None
         return Piece(f"{self.library}.Booster", self.version, params, trees=trees)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.models.base import OpenModel, from_scores
+from workbench.models.base import OpenModel, from_scores, label_array
 from workbench.models.booster import Booster
 from workbench.models.inputs import coded
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece
@@ -38,6 +38,7 @@ class BoosterModel(OpenModel):
             versions={booster.library: booster.version} if booster.version else {},
         )
         self.format, self.booster, self.live = booster.library, booster, live
+        self.decides = booster.objective == "binary:hinge"
 
     def answer(self, rows: pd.DataFrame) -> Outputs:
         if self.live is not None:
@@ -72,6 +73,10 @@ class BoosterModel(OpenModel):
 
     def shaped(self, answers: Floats, raw: Floats | None) -> Outputs:
         raw = raw[:, 0] if raw is not None and raw.shape[1] == 1 else raw
+        if self.decides:
+            # The library answers the class itself; our sums are margins. Both are above zero for the second class.
+            chosen = (answers.reshape(-1) > 0).astype(np.int64)
+            return Outputs(self.classes, labels=label_array(self.classes, chosen), raw=raw)
         if self.task == "regression":
             return Outputs(values=answers.reshape(len(answers), -1)[:, 0], raw=raw)
         if self.booster.objective == "binary:logitraw":
@@ -106,6 +111,9 @@ class XGBoostModel(BoosterModel):
         import xgboost
 
         trees = self.booster.trees
+        if self.booster.linear is not None:
+            data = xgboost.DMatrix(rows.to_numpy(dtype=np.float32), nthread=self.threads)
+            return self.live.predict(data, output_margin=margin, validate_features=False)
         if not trees.categorical or self.mapped is not None:
             X = rows.to_numpy(dtype=np.float32) if self.mapped is None else self.mapped.expand(rows)
             kind = "margin" if margin else "value"

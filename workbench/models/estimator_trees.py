@@ -194,6 +194,8 @@ def _xgboost(estimator: Any) -> Trees:
     booster, best = estimator.get_booster(), getattr(estimator, "early_stopping_rounds", None)
     if best is not None and hasattr(estimator, "best_iteration"):
         booster = booster[: estimator.best_iteration + 1]
+    if estimator.get_params().get("booster") == "gblinear":
+        raise ModelError("it is a linear model (booster gblinear) and has no trees")
     return read_xgboost(bytes(booster.save_raw("ubj")), rounds=booster.num_boosted_rounds()).trees
 
 

@@ -83,6 +83,8 @@ class FeatureMap:
 
         The same leaves, and nothing to compute beforehand. Raises ModelError where map and model do not fit.
         """
+        if booster.linear is not None:
+            raise ModelError("a feature map is for trees, and this model is a linear one (gblinear): give its inputs")
         if len(self.entries) != len(booster.trees.features):
             raise ModelError(
                 f"the feature map has {len(self.entries)} lines, and the model asks for "

@@ -27,6 +27,7 @@ class LinearLeaves:
     start: NDArray[np.int64]
     feature: NDArray[np.int64]
     weight: Floats
+    refused = REFUSED
 
     def validate(self, trees: Trees) -> None:
         """Raises Refused where a leaf names a feature the model does not have, or a number is not finite."""

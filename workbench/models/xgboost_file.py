@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.models import ubj, xgboost_old
 from workbench.models.booster import Booster
+from workbench.models.linear_booster import LinearBooster, no_trees
 from workbench.models.protocol import Kind, Label, ModelError, Plain
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
 
@@ -23,6 +24,7 @@ LINKS: dict[str, Link] = {
     "binary:logistic": "sigmoid",
     "reg:logistic": "sigmoid",
     "binary:logitraw": "identity",
+    "binary:hinge": "identity",
     "multi:softprob": "softmax",
     "multi:softmax": "softmax",
     "count:poisson": "exp",
@@ -57,7 +59,9 @@ def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
     document = parse(data)
     learner = document["learner"]
     try:
-        return _booster(document, learner, rounds)
+        # A number beyond float32 becomes infinite, and is refused as such.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _booster(document, learner, rounds)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"it looks like an XGBoost model, but a part is missing or unreadable ({repr(error)[:300]}): "
@@ -94,20 +98,27 @@ def _booster(document: dict[str, Any], learner: dict[str, Any], rounds: int | No
     objective = str(learner["objective"]["name"])
     if objective not in LINKS:
         raise ModelError(f"its objective {objective!r} is not one this workbench can answer for: {', '.join(LINKS)}")
-    model, drop = _gbtree(learner["gradient_booster"])
     param = learner["learner_model_param"]
     outputs = max(1, int(param.get("num_class", 0)), int(param.get("num_target", 1)))
     if outputs > MOST_OUTPUTS or int(param["num_feature"]) > MOST_FEATURES:
         raise ModelError(f"it says it has {outputs} outputs of {param['num_feature']} features: the file is damaged")
     if int(param.get("num_target", 1)) > 1:
         raise ModelError(f"it predicts {param['num_target']} targets at once: give one model per target")
-    model, drop = _first_rounds(model, drop, learner, outputs, rounds)
     features = _features(learner, int(param["num_feature"]))
-    trees = _trees(model, drop, features, learner, _base(document, objective, outputs))
-    trees.validate()
     task, classes = _task(objective, outputs)
+    base, version = _base(document, objective, outputs), ".".join(str(part) for part in document.get("version", ()))
+    if learner["gradient_booster"]["name"] == "gblinear":
+        if rounds is not None:
+            raise ModelError("the option rounds is for trees, and this model is a linear one (gblinear)")
+        linear = LinearBooster.read(learner["gradient_booster"]["model"]["weights"], len(features), outputs)
+        linear.validate()
+        trees = no_trees(features, base, LINKS[objective])
+        trees.validate()
+        return Booster("xgboost", version, objective, task, classes, trees, linear=linear)
+    model, drop = _first_rounds(*_gbtree(learner["gradient_booster"]), learner, outputs, rounds)
+    trees = _trees(model, drop, features, learner, base)
+    trees.validate()
     params: dict[str, Plain] = {"base_score": str(param["base_score"]), "n_trees": trees.n_trees}
-    version = ".".join(str(part) for part in document.get("version", ()))
     return Booster("xgboost", version, objective, task, classes, trees, _categories(model, features), params)
 
 
@@ -123,7 +134,7 @@ def _gbtree(booster: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float64
     if name == "dart":
         return booster["gbtree"]["model"], np.asarray(booster["weight_drop"], dtype=np.float64)
     if name != "gbtree":
-        raise ModelError(f"it is an XGBoost {name!r} model: it has no trees; train it again as a linear model")
+        raise ModelError(f"it is an XGBoost model with the booster {name!r}: only gbtree, dart and gblinear are read")
     return booster["model"], None
 
 
