@@ -110,7 +110,8 @@ def _in_order(labels: NDArray[np.object_], values: pd.Series) -> list[object]:
         order = sorted((str(label) for label in labels if label != MISSING), key=float)
     else:
         order = sorted(str(label) for label in labels if label != MISSING)
-    return [label for label in [*order, MISSING] if label in set(labels)]
+    present = set(labels)
+    return [label for label in [*order, MISSING] if label in present]
 
 
 def _reorder(labels: NDArray[np.object_], values: pd.Series, codes: NDArray[np.int64]) -> NDArray[np.int64]:
