@@ -119,9 +119,19 @@ def _outputs(card: Card, found: Mapping[str, NDArray[Any]]) -> Outputs:
         classes=card.classes,
         scores=_float64(found.get("scores")),
         values=_float64(found.get("values")),
-        labels=None if label is None or not card.classes else labels(card.classes)[label],
+        labels=None if label is None or not card.classes else _decided(card.classes, label),
         raw=_float64(found.get("raw")),
     )
+
+
+def _decided(classes: Sequence[Label], label: NDArray[Any]) -> NDArray[np.generic]:
+    """Classes of their places; None for -1, a row without an answer."""
+    named: NDArray[Any] = labels(classes)[label]
+    if (label >= 0).all():
+        return named
+    named = named.astype(object)
+    named[label < 0] = None
+    return named
 
 
 def labels(classes: Sequence[Label]) -> NDArray[np.generic]:

@@ -22,7 +22,8 @@ def check(trees: Trees) -> None:
         _refuse(trees, ~inner & (child != -1), f"{side} child of a leaf", child)
     _refuse(trees, inner & (trees.category < 0) & np.isnan(trees.threshold), "threshold", trees.threshold)
     _refuse(trees, (trees.category < -1) | (trees.category >= len(trees.bits)), "category set", trees.category)
-    wrong_value = ~inner & ~np.isfinite(trees.value).all(axis=1)
+    sound = ~np.isinf(trees.value) if trees.unanswered else np.isfinite(trees.value)
+    wrong_value = ~inner & ~sound.all(axis=1)
     _refuse(trees, wrong_value, "leaf value", trees.value[:, 0] if count else trees.threshold)
     _reached_once(trees, inner, count)
 

@@ -62,6 +62,8 @@ class Trees:
     link_scale: float = 1.0
     categorical: tuple[int, ...] = ()
     """Features whose column holds category codes."""
+    unanswered: bool = False
+    """A leaf may be NaN: the model has no answer for a row that ends there."""
 
     @property
     def n_outputs(self) -> int:
@@ -124,6 +126,7 @@ def assemble(
     link: Link = "identity",
     link_scale: float = 1.0,
     categorical: tuple[int, ...] = (),
+    unanswered: bool = False,
 ) -> Trees:
     """Trees of the nodes, one after the other. tree_output None: every tree adds to all K outputs (L = K).
 
@@ -174,6 +177,7 @@ def assemble(
         link=link,
         link_scale=link_scale,
         categorical=categorical,
+        unanswered=unanswered,
     )
 
 

@@ -15,10 +15,12 @@ Label = Literal["raw>0", "raw>=0", "argmax-raw", "argmax"]
 
 
 class Answer(Op):
-    """Raw sums [n, K] → named outputs: "scores" [n, k] or "values" [n]; "label" int64 [n], place of the class; "raw".
+    """Raw sums [n, K] → named outputs: "scores" [n, k] or "values" [n]; "label" int64 [n], place of the class, -1 for
+    none; "raw".
 
     config: task; link; link_scale; label (its decision rule); scores (False: it only decides); raw (whether the sums
-    are a margin); float32 (the library answers in float32: sums and scores are rounded to it).
+    are a margin); float32 (the library answers in float32: sums and scores are rounded to it); unanswered (a row may
+    have no answer).
     """
 
     name = "answer"
@@ -31,7 +33,7 @@ class Answer(Op):
         outputs: Outputs = {}
         if self.config["scores"]:
             outputs["scores"] = self._scores(raw)
-        outputs["label"] = self._label(raw, outputs)
+        outputs["label"] = self._answered(raw, self._label(raw, outputs))
         if self.config["raw"]:
             outputs["raw"] = raw[:, 0] if raw.shape[1] == 1 else raw
         return outputs
@@ -47,6 +49,10 @@ class Answer(Op):
         if rule == "argmax-raw":
             return raw.argmax(dim=1)
         return ((raw[:, 0] > 0) if rule == "raw>0" else (raw[:, 0] >= 0)).long()
+
+    def _answered(self, raw: Tensor, label: Tensor) -> Tensor:
+        """No class for a row without scores, where the source gives none."""
+        return torch.where(torch.isnan(raw).any(dim=1), -1, label) if self.config.get("unanswered") else label
 
     def _rounded(self, scores: Tensor) -> Tensor:
         return scores.float().double() if self.config["float32"] else scores
@@ -88,6 +94,7 @@ def answer_op(
     scores: bool = True,
     raw: bool = True,
     float32: bool = False,
+    unanswered: bool = False,
 ) -> Op:
     """Answer for `outputs` raw sums. Raises CannotLift where they do not fit the model's classes."""
     classes, task = len(context.classes), context.task
@@ -103,4 +110,6 @@ def answer_op(
         "raw": raw,
         "float32": float32,
     }
+    if unanswered:
+        config["unanswered"] = True
     return Answer(config)

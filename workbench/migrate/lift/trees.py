@@ -83,6 +83,11 @@ def forest(piece: Piece, columns: Columns, context: Context) -> Op:
     return _answered(piece, context, _raw(piece, columns, context), "argmax", raw=False)
 
 
+@predictor("pmml.TreeModel", "pmml.MiningModel")
+def pmml(piece: Piece, columns: Columns, context: Context) -> Op:
+    return _answered(piece, context, _raw(piece, columns, context), "argmax", raw=False, unanswered=True)
+
+
 @predictor("sklearn.ensemble.GradientBoostingClassifier", "sklearn.ensemble.GradientBoostingRegressor")
 def gradient_boosting(piece: Piece, columns: Columns, context: Context) -> Op:
     if any(name == "init_" for name, _ in piece.children):

@@ -13,6 +13,7 @@ from workbench.models.base import OpenModel, label_array
 from workbench.models.pmml.answers import Answer, Run, outputs, targets
 from workbench.models.pmml.columns import Bools, Column, Scope
 from workbench.models.pmml.document import Element, parse
+from workbench.models.pmml.ensemble import ensemble
 from workbench.models.pmml.expressions import Functions, defined, derived
 from workbench.models.pmml.fields import DataField, MiningField, dictionary, schema, target_of
 from workbench.models.pmml.mining import Made, mining
@@ -155,7 +156,13 @@ class PmmlModel(OpenModel):
         return Outputs(self.classes, scores=scores, labels=labels)
 
     def describe(self) -> Piece:
-        return Piece(f"pmml.{self.element.tag}", str(self.about["pmml"]), self.about)
+        """`pmml.<model>`, with its trees where they fit the IR, else why not in `params["trees_refused"]`."""
+        kind, version = f"pmml.{self.element.tag}", str(self.about["pmml"])
+        try:
+            trees = ensemble(self.element, self.labels, self.active, self.document.fields)
+        except ModelError as error:
+            return Piece(kind, version, {**self.about, "trees_refused": str(error)})
+        return Piece(kind, version, self.about, trees=trees)
 
 
 def _model(root: Element) -> Element:

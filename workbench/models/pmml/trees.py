@@ -23,6 +23,7 @@ STRATEGIES = ("none", "lastPrediction", "nullPrediction", "defaultChild", "weigh
 class Node:
     """counts: the classes' shares of a classification, as given, None where the node gives none."""
 
+    element: Element
     predicate: Predicate
     score: str | None
     records: float
@@ -40,7 +41,7 @@ def tree(model: Element, classes: tuple[str, ...]) -> Run:
     blended = strategy in ("weightedConfidence", "aggregateNodes")
     if blended and not classes:
         raise ModelError(f"its regression tree treats missing values by {strategy!r}, which is for classes only")
-    nodes = _nodes(model, classes)
+    nodes = nodes_of(model, classes)
     walk = _Walk(nodes, strategy, last)
     if blended:
         return lambda scope: _blended(walk, scope, classes)
@@ -54,7 +55,7 @@ def _value(score: str | None) -> float:
     return np.nan if score is None else as_float(score, "score")
 
 
-def _nodes(model: Element, classes: tuple[str, ...]) -> list[Node]:
+def nodes_of(model: Element, classes: tuple[str, ...]) -> list[Node]:
     """The tree's nodes, parents before children, the root first."""
     root = model.first("Node")
     if root is None:
@@ -84,7 +85,7 @@ def _node(element: Element, classes: tuple[str, ...]) -> Node:
         if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
             raise ModelError("a node of its tree has shares of classes that are negative or all zero: it is damaged")
     records = element.number("recordCount", 0.0 if counts is None else float(counts.sum()))
-    return Node(predicate(element), element.attributes.get("score"), records, counts)
+    return Node(element, predicate(element), element.attributes.get("score"), records, counts)
 
 
 def _place(classes: tuple[str, ...], value: str) -> int:
