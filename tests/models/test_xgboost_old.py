@@ -143,6 +143,22 @@ def test_a_feature_map_on_a_model_the_library_still_reads(opened: Open, tmp_path
     assert other.fingerprint != model.fingerprint
 
 
+def test_evidence_is_stale_once_the_feature_map_has_changed(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from workbench.catalog.freshness import _model_hash
+    from workbench.migration.declared import ModelSource
+
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/m.model").write_bytes(b"binf")
+    migration: Any = SimpleNamespace(folder=tmp_path)
+    found = []
+    for text in ("0 a q", "0 b q", "0 a q"):
+        (tmp_path / "old/m.fmap").write_text(text)
+        found.append(_model_hash(migration, ModelSource(uri="old/m.model", options={"feature_map": "m.fmap"})))
+    assert found[0] == found[2] != found[1]
+
+
 BAD_MAPS: list[tuple[str, str]] = [
     ("0 a q", "1 lines, and the model asks for 13"),
     ("0 a q\n2 b q", r"line 2: '2 b q' is not '1 <name>"),
