@@ -20,8 +20,9 @@ def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
     """The model at an address.
 
     uri: a file, relative to folder, known by its content (scikit-learn pickle or joblib, XGBoost JSON, UBJ or old
-    binary, LightGBM text, PMML, ONNX, torch .pt2); `python:package.module:function`, looked for in folder;
-    `column:NAME` or `column:NAME OP LITERAL`, a prediction already in the data. options: see `options.Options`.
+    binary, LightGBM text, PMML, ONNX, torch .pt2); a folder in which MLflow saved one of these;
+    `python:package.module:function`, looked for in folder; `column:NAME` or `column:NAME OP LITERAL`, a prediction
+    already in the data. options: see `options.Options`.
     Raises ModelError saying what the file is and what to do where it cannot be opened, Refused (a ModelError) where
     it must not be: nothing of it was run then.
     """
@@ -151,6 +152,10 @@ def find(uri: str, folder: Path) -> Path:
     if re.match(r"[a-z][a-z0-9+.-]+://", uri) or uri.startswith("models:/"):
         raise ModelError(f"{uri} is an address on a network: copy the model to a file and give its path")
     path = folder / uri
+    if path.is_dir() and (path / "MLmodel").is_file():
+        from workbench.models.mlflow_folder import model_file
+
+        return model_file(path)
     if path.is_dir():
         inside = ", ".join(sorted(child.name for child in path.iterdir())[:5])
         raise ModelError(f"{path} is a folder ({inside}): give the model file in it")
