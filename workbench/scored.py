@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -56,7 +57,7 @@ class Scored:
     frame: the raw columns, n rows. target: binary 0/1 (1 = positive class), multiclass index into classes,
     regression float64; -1 / NaN where the truth is missing. weight: float64 [n] or None. total: rows in the holdout
     (n of them are here; fewer than total means a seeded sample). candidate: None while there is none.
-    problems: answers that no audit may take at face value.
+    problems: answers that no audit may take at face value. holdout: fingerprint of the table.
     """
 
     frame: pd.DataFrame
@@ -70,6 +71,7 @@ class Scored:
     total: int
     fingerprint: str
     problems: tuple[Problem, ...] = ()
+    holdout: str = ""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -85,63 +87,71 @@ def open_source(migration: Migration, source: ModelSource) -> Model:
     return open_model(source.uri, folder=migration.folder, **options)
 
 
-def score(migration: Migration, *, candidate: ModelSource | None = None) -> Scored:
-    """Score the holdout with both models; answers are kept in the migration's cache by (data, model) fingerprint.
+@dataclass(frozen=True)
+class Asked:
+    """A model to be asked, opened only if its answers are not kept yet.
 
-    candidate: overrides migration.candidate (the one a mover made). Raises ModelError, DataError.
+    digest: what decides its answers, known without opening it; None where only the open model can tell.
+    """
+
+    name: str
+    opened: Callable[[], Model]
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class _Answered:
+    outputs: Outputs
+    problems: tuple[Problem, ...]
+    fingerprint: str
+    format: str
+
+
+def score(migration: Migration, *, legacy: Asked | None = None, candidate: Asked | None = None) -> Scored:
+    """Score the holdout with both models; answers are kept in the migration's cache by (data, model).
+
+    legacy, candidate: instead of those of migration.yaml; whoever opens them closes them.
+    Raises ModelError, DataError.
     """
     from workbench.data import open_data
 
-    holdout = open_data(migration.data.holdout, migration.folder)
-    legacy = open_source(migration, migration.legacy)
-    chosen = candidate or migration.candidate
-    after = open_source(migration, chosen) if chosen else None
-    try:
-        return pair(
-            holdout,
-            legacy,
-            after,
-            migration.task,
-            migration.roles,
-            n=migration.data.sample,
-            cache=migration.folder / CACHE,
-        )
-    finally:
-        legacy.close()
-        if after is not None:
-            after.close()
+    holdout = open_data(migration.data.holdout, migration.folder, cache=migration.folder / CACHE / "digests")
+    with ExitStack() as stack:
+
+        def opener(source: ModelSource) -> Callable[[], Model]:
+            def opened() -> Model:
+                model = open_source(migration, source)
+                stack.callback(model.close)
+                return model
+
+            return opened
+
+        before = legacy or Asked("legacy", opener(migration.legacy))
+        after = candidate or (Asked("candidate", opener(migration.candidate)) if migration.candidate else None)
+        return _pair(migration, holdout, before, after)
 
 
-def pair(
-    holdout: Table,
-    legacy: Model,
-    candidate: Model | None,
-    task: Task,
-    roles: Roles,
-    *,
-    n: int = 20_000,
-    cache: Path | None = None,
-) -> Scored:
-    """Both models on the same n rows of the holdout, at most; a seeded sample beyond that."""
-    frame = holdout.sample(n)
+def _pair(migration: Migration, holdout: Table, legacy: Asked, candidate: Asked | None) -> Scored:
+    task, roles = migration.task, migration.roles
+    frame = holdout.sample(migration.data.sample)
     truth = _column(frame, task.target, "target of the task")
-    rows = f"{holdout.fingerprint}:{len(frame)}:{n}"
-    before, problems = _answers("legacy", legacy, frame, rows, cache)
-    after, more = _answers("candidate", candidate, frame, rows, cache) if candidate else (None, ())
-    classes = before.classes
-    target = _truth(truth, task, classes)
+    rows = f"{holdout.fingerprint}:{len(frame)}:{migration.data.sample}:{task.kind}"
+    before = _answers(legacy, frame, rows, migration.folder / CACHE)
+    after = _answers(candidate, frame, rows, migration.folder / CACHE) if candidate else None
+    classes = before.outputs.classes
     return Scored(
         frame=frame,
-        target=target,
+        target=_truth(truth, task, classes),
         task=task,
         roles=roles,
         classes=classes,
-        legacy=_side(before, task, classes, legacy),
-        candidate=_side(after, task, classes, candidate) if after is not None and candidate is not None else None,
+        legacy=_side(before, task, classes),
+        candidate=_side(after, task, classes) if after else None,
         weight=_column(frame, roles.weight, "weight").to_numpy("float64") if roles.weight else None,
         total=holdout.rows,
-        fingerprint=_sha(rows, legacy.fingerprint, candidate.fingerprint if candidate else "", task.model_dump_json()),
-        problems=(*problems, *more),
+        holdout=holdout.fingerprint,
+        fingerprint=_sha(rows, before.fingerprint, after.fingerprint if after else "", task.model_dump_json()),
+        problems=(*before.problems, *(after.problems if after else ())),
     )
 
 
@@ -202,9 +212,10 @@ def _positive(task: Task, classes: Sequence[Label]) -> int:
     return names.index(normal(task.positive))
 
 
-def _side(outputs: Outputs, task: Task, classes: Sequence[Label], model: Model) -> Side:
+def _side(answered: _Answered, task: Task, classes: Sequence[Label]) -> Side:
     import numpy as np
 
+    outputs = answered.outputs
     names = [normal(label) for label in classes]
     if [normal(label) for label in outputs.classes] != names:
         raise ModelError(
@@ -212,7 +223,7 @@ def _side(outputs: Outputs, task: Task, classes: Sequence[Label], model: Model) 
             f"{', '.join(normal(label) for label in outputs.classes)}. Give both the same classes in the same order."
         )
     known = {name: index for index, name in enumerate(names)}
-    kept = {"outputs": outputs, "fingerprint": model.fingerprint, "format": model.format}
+    kept = {"outputs": outputs, "fingerprint": answered.fingerprint, "format": answered.format}
     if task.kind == "regression":
         return Side(value=outputs.values, **kept)  # type: ignore[arg-type]
     if outputs.scores is None:
@@ -228,26 +239,25 @@ def _side(outputs: Outputs, task: Task, classes: Sequence[Label], model: Model) 
     return Side(score=score, decision=index, **kept)  # type: ignore[arg-type]
 
 
-def _answers(
-    side: str, model: Model, frame: pd.DataFrame, rows: str, cache: Path | None
-) -> tuple[Outputs, tuple[Problem, ...]]:
+def _answers(asked: Asked, frame: pd.DataFrame, rows: str, cache: Path) -> _Answered:
     """The model's answers, from the cache where it answered these rows before."""
     from filelock import FileLock
 
-    if cache is None or model.format == "column":
-        return _ask(side, model, frame)
+    model = asked.opened() if asked.digest is None else None
+    if model is not None and model.format == "column":
+        return _ask(asked.name, model, frame)
     folder = cache / "scored"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_sha(rows, model.fingerprint, side)}.npz"
+    path = folder / f"{_sha(rows, model.fingerprint if model else str(asked.digest), asked.name)}.npz"
     with FileLock(f"{path}.lock"):
         if path.exists():
             return _load(path)
-        outputs, problems = _ask(side, model, frame)
-        _save(path, outputs, problems)
-        return outputs, problems
+        answered = _ask(asked.name, model or asked.opened(), frame)
+        _save(path, answered)
+        return answered
 
 
-def _ask(side: str, model: Model, frame: pd.DataFrame) -> tuple[Outputs, tuple[Problem, ...]]:
+def _ask(side: str, model: Model, frame: pd.DataFrame) -> _Answered:
     import numpy as np
 
     outputs = model.predict(frame)
@@ -265,7 +275,7 @@ def _ask(side: str, model: Model, frame: pd.DataFrame) -> tuple[Outputs, tuple[P
     if differing := _differing(outputs, again, len(probe)):
         message = f"the {side} model answers differently when asked twice: {differing} of {len(probe)} rows"
         problems.append(Problem(side, "unrepeatable", message, differing))
-    return outputs, tuple(problems)
+    return _Answered(outputs, tuple(problems), model.fingerprint, model.format)
 
 
 def _differing(first: Outputs, second: Outputs, n: int) -> int:
@@ -284,15 +294,21 @@ def _differing(first: Outputs, second: Outputs, n: int) -> int:
 _ARRAYS = ("scores", "values", "raw")
 
 
-def _save(path: Path, outputs: Outputs, problems: Sequence[Problem]) -> None:
+def _save(path: Path, answered: _Answered) -> None:
     import numpy as np
 
+    outputs = answered.outputs
     arrays = {name: getattr(outputs, name) for name in _ARRAYS if getattr(outputs, name) is not None}
     if outputs.labels is not None:
         # Labels are written as their class numbers: an object array would need pickle.
         known = {normal(label): index for index, label in enumerate(outputs.classes)}
         arrays["labels"] = np.array([known.get(normal(label), -1) for label in outputs.labels], dtype=np.int64)
-    meta = {"classes": list(outputs.classes), "problems": [vars(problem) for problem in problems]}
+    meta = {
+        "classes": list(outputs.classes),
+        "problems": [vars(problem) for problem in answered.problems],
+        "fingerprint": answered.fingerprint,
+        "format": answered.format,
+    }
     part = path.with_suffix(".part.npz")
     np.savez(part, meta=np.frombuffer(json.dumps(meta, default=_plain).encode(), dtype=np.uint8), **arrays)
     part.replace(path)
@@ -302,7 +318,7 @@ def _plain(value: object) -> object:
     return cast("np.generic", value).item()
 
 
-def _load(path: Path) -> tuple[Outputs, tuple[Problem, ...]]:
+def _load(path: Path) -> _Answered:
     import numpy as np
 
     with np.load(path, allow_pickle=False) as stored:
@@ -310,7 +326,9 @@ def _load(path: Path) -> tuple[Outputs, tuple[Problem, ...]]:
         parts = {name: stored[name] for name in _ARRAYS if name in stored}
         classes = tuple(meta["classes"])
         labels = np.array([*classes, None], dtype=object)[stored["labels"]] if "labels" in stored else None
-    return Outputs(classes=classes, labels=labels, **parts), tuple(Problem(**problem) for problem in meta["problems"])
+    outputs = Outputs(classes=classes, labels=labels, **parts)
+    problems = tuple(Problem(**problem) for problem in meta["problems"])
+    return _Answered(outputs, problems, meta["fingerprint"], meta["format"])
 
 
 def _sha(*parts: str) -> str:

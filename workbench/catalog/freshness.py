@@ -73,6 +73,13 @@ def candidate_source(migration: Migration) -> ModelSource | None:
     return ModelSource(uri=str(made.relative_to(migration.folder))) if made and made.exists() else None
 
 
+def answers_key(migration: Migration, source: ModelSource) -> str | None:
+    """What decides a model's answers, without opening it; None where its code may reach further than its file."""
+    if source.uri.startswith(("column:", "python:")):
+        return None
+    return _sha({"model": _model_hash(migration, source), "code": _code(), "environment": environment()})
+
+
 def _model_hash(migration: Migration, source: ModelSource) -> object:
     where = source.uri
     if where.startswith("column:"):

@@ -7,13 +7,17 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.audit import Params, needs
 from workbench.catalog.discovery import CatalogError, Entry, crashed, entry, params_of, unassessed
-from workbench.catalog.freshness import candidate_folder, candidate_source, environment, key
+from workbench.catalog.freshness import answers_key, candidate_folder, candidate_source, environment, key
 from workbench.evidence import Evidence, Finding, Status
-from workbench.migration import Migration
+from workbench.migration import Migration, ModelSource
+
+if TYPE_CHECKING:
+    from workbench.models import Model
+    from workbench.scored import Asked
 
 
 class MissingNeedError(Exception):
@@ -64,6 +68,11 @@ def _findings(this: Entry, params: Params, supply: _Supply) -> Iterator[Finding]
     except MissingNeedError as missing:
         yield unassessed(this.name).absent(str(missing))
     except Exception as error:  # one broken audit must not end the journey
+        from workbench.data import DataError
+
+        if isinstance(error, DataError):
+            yield unassessed(this.name).absent(str(error))
+            return
         yield crashed(this.name).found(
             f"The check could not be finished: {_told(error)}", status=Status.ERROR, reason=_told(error)
         )
@@ -126,22 +135,33 @@ class _Supply:
     def _model(self, need: str) -> object:
         from workbench.scored import open_source
 
-        source = self._migration.legacy if need == "legacy" else candidate_source(self._migration)
+        source = self._source(need)
         model = open_source(self._migration, source) if source else None
         if model is not None:
             self.subjects[need] = model.fingerprint
         return model
 
+    def _source(self, need: str) -> ModelSource | None:
+        return self._migration.legacy if need == "legacy" else candidate_source(self._migration)
+
     def _scored(self) -> object:
-        from workbench.data import open_data
         from workbench.scored import score
 
-        scored = score(self._migration, candidate=candidate_source(self._migration))
-        self.subjects["holdout"] = open_data(self._migration.data.holdout, self._migration.folder).fingerprint
+        legacy, candidate = (self._asked(need) for need in ("legacy", "candidate"))
+        scored = score(self._migration, legacy=legacy, candidate=candidate)
+        self.subjects["holdout"] = scored.holdout
         self.subjects["legacy"] = scored.legacy.fingerprint
         if scored.candidate:
             self.subjects["candidate"] = scored.candidate.fingerprint
         return scored
+
+    def _asked(self, need: str) -> Asked | None:
+        from workbench.scored import Asked
+
+        source = self._source(need)
+        if source is None:
+            return None
+        return Asked(need, lambda: cast("Model", self.get(need, False)), answers_key(self._migration, source))
 
     def close(self) -> None:
         for need in ("legacy", "candidate"):
