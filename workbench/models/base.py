@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,8 +51,8 @@ class OpenModel:
             raise
         except Exception as error:
             raise ModelError(
-                f"the model ({self.answered_by or self.format}) failed on {len(rows)} rows with "
-                f"{type(error).__name__}: {_short(error)}. Check that the data is what it was trained on"
+                f"the model ({self.answered_by or self.format}) failed on {len(rows)} rows with {_told(error)}. Check "
+                "that the data is what it was trained on, or ask it for these rows in Python to read the error's text"
             ) from error
 
     def answer(self, rows: pd.DataFrame) -> Outputs:
@@ -70,9 +72,12 @@ class OpenModel:
         """Nothing to end: it lives in this process."""
 
 
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "..."
+def _told(error: Exception) -> str:
+    """Its type and place: the text of a foreign error may quote a cell, and what is told here is kept as evidence."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not {"workbench", "site-packages"} & set(Path(frame.filename).parts)]
+    place = (theirs or frames)[-1]
+    return f"{type(error).__name__} at line {place.lineno} of {Path(place.filename).name}"
 
 
 def label_array(classes: tuple[Label, ...], index: NDArray[np.integer[Any]]) -> NDArray[np.generic]:

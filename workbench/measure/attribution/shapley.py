@@ -283,7 +283,13 @@ def _distinct(codes: Codes) -> tuple[Codes, NDArray[np.intp]]:
 def _shap(rows: Codes, background: Codes, exact: bool, evaluations: int, seed: int) -> Explain:
     """shap's explainer on codes, as a function of the function it explains."""
 
+    # Where a row equals all of the background nothing can be exchanged: its values are 0, which shap cannot say.
+    varies = (rows != background[0]).any(axis=1) | (background != background[0]).any()
+
     def explain(answer: Callable[[Floats], Floats]) -> Floats:
+        if not varies.any():
+            outputs = answer(background[:1].astype(np.float64)).reshape(1, -1).shape[1]
+            return np.zeros((*rows.shape, outputs))
         with _quiet(), _plain_loops(), _random_state_kept():
             import shap
 
@@ -294,9 +300,12 @@ def _shap(rows: Codes, background: Codes, exact: bool, evaluations: int, seed: i
                 explainer = shap.explainers.Exact(answer, masker, **plain)
             else:
                 explainer = shap.explainers.Permutation(answer, masker, seed=seed, **plain)
-            found = explainer(rows.astype(np.float64), max_evals=evaluations, silent=True)
+            found = explainer(rows[varies].astype(np.float64), max_evals=evaluations, silent=True)
         # shap drops the last axis of a single output.
-        return np.asarray(found.values, dtype=np.float64).reshape(*rows.shape, -1)
+        values = np.asarray(found.values, dtype=np.float64).reshape(int(varies.sum()), rows.shape[1], -1)
+        whole = np.zeros((*rows.shape, values.shape[2]))
+        whole[varies] = values
+        return whole
 
     return explain
 
