@@ -57,11 +57,10 @@ class Form:
         from IPython import display as screen
 
         display: Any = screen.display
-        bundle = {"text/markdown": self._repr_markdown_(), "text/plain": repr(self)}
-        if self.interactive and self.fields:
-            display(self.widget())
-        else:
-            display(bundle, raw=True)
+        static = {"text/markdown": self._repr_markdown_(), "text/plain": repr(self)}
+        widget = self.widget()._repr_mimebundle_() if self.interactive and self.fields else {}
+        # One output of both: a saved notebook keeps the choices where no widget lives.
+        display({**widget, **static}, raw=True)
 
     def widget(self) -> Any:
         """The form as ipywidgets: one control per parameter, its meaning beside it, and what went wrong below."""
