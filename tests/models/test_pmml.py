@@ -202,6 +202,13 @@ def test_segments_of_a_regression(method: str, want: list[float]) -> None:
     np.testing.assert_allclose(values, want, rtol=1e-14)
 
 
+def test_sums_in_single_precision_where_the_exporter_says_so() -> None:
+    text = SEGMENTS.replace('"10"', '"100000000"').replace('"20"', '"1"').replace('"60"', '"1"')
+    for extra, want in (("", 100000002.0), ('x-mathContext="float"', 100000000.0)):
+        model = open_pmml(document(text.format(method="sum", schema=SCHEMA, extra=extra)))
+        np.testing.assert_array_equal(model.predict(frame(x=[1.0], z=[0.0])).values, [want])
+
+
 def test_segments_that_vote() -> None:
     trees = "".join(
         f'<Segment weight="{weight}"><True/>{TREE.format(how="", default="", schema=SCHEMA).replace("1", str(cut), 0)}</Segment>'
@@ -315,6 +322,15 @@ def test_a_category_nobody_declared_is_no_answer_unless_the_file_says_otherwise(
     np.testing.assert_array_equal(open_pmml(document(regression(table))).predict(rows).values, [2, 1, 1])
 
 
+def test_truth_values_in_any_spelling() -> None:
+    fields = """<DataField name="m" optype="categorical" dataType="boolean"><Value value="FALSE"/><Value value="TRUE"/></DataField>"""
+    model = """<RegressionModel functionName="regression"><MiningSchema><MiningField name="m"/></MiningSchema>
+    <RegressionTable intercept="1"><CategoricalPredictor name="m" value="true" coefficient="10"/></RegressionTable></RegressionModel>"""
+    read = open_pmml(document(model, fields))
+    for column in ([True, False], ["TRUE", "FALSE"], ["true", "false"], [1, 0]):
+        np.testing.assert_array_equal(read.predict(pd.DataFrame({"m": column})).values, [11, 1])
+
+
 REFUSED: list[tuple[str, str]] = [
     ('<NeuralNetwork functionName="regression"/>', "NeuralNetwork.*not read here"),
     (regression('<RegressionTable intercept="x"/>'), "intercept is 'x'"),
@@ -381,6 +397,7 @@ def test_damaged_documents_are_refused(cases: Path) -> None:
     def read(damaged: bytes) -> None:
         model = open_pmml(damaged)
         model.predict(iris if len(model.inputs) == 2 else rows)
+        model.describe()
 
     holds_out(read, data)
     holds_out(read, document(SEGMENTS.format(method="sum", schema=SCHEMA, extra="")))

@@ -101,11 +101,74 @@ def test_forests_and_boosting_lift(data: tuple[pd.DataFrame, Any]) -> None:
         _same(model, frame)
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_compact_trees_of_any_number_of_children(how: str) -> None:
+    """As JPMML writes them: the last child is folded into its parent, and several ask one after the other."""
+    text = f"""<TreeModel functionName="regression" {how}><MiningSchema>{SCHEMA}</MiningSchema>
+    <Node score="1" defaultChild="l"><True/>
+    <Node id="l" score="2"><SimplePredicate field="a" operator="lessThan" value="0"/>
+      <Node score="6"><SimplePredicate field="b" operator="greaterThan" value="1"/></Node></Node>
+    <Node id="m" score="3"><SimplePredicate field="a" operator="lessOrEqual" value="1"/></Node>
+    <Node id="n" score="7"><SimplePredicate field="b" operator="greaterOrEqual" value="0"/></Node></Node></TreeModel>"""
+    values = [np.nan, -1.0, 0.0, 1.0, 1.0 + 1e-6, 2.0, -np.inf]
+    rows = pd.DataFrame([(a, b, 0.0, 0.0) for a in values for b in values], columns=list("abcd"))
+    model = open_pmml(document(text, ["0", "1"]))
+    if "defaultChild" in how:
+        assert (
+            model.describe().params["trees_refused"] == "a missing value goes to a child that another question leads to"
+        )
+    else:
+        assert len(set(model.predict(rows).values.tolist())) >= 4  # type: ignore[union-attr]
+        _same(model, rows)
+
+
+def _random_node(rng: np.random.Generator, depth: int, test: str, names: list[int]) -> str:
+    names[0] += 1
+    me, score = names[0], f'score="{rng.normal():.3f}"' if rng.random() < 0.8 else ""
+    if depth == 0 or rng.random() < 0.15:
+        return f'<Node id="{me}" {score}>{test}</Node>'
+    field, value = "ab"[rng.integers(2)], rng.integers(-2, 3) / 2
+    first, second = [("lessThan", "greaterOrEqual"), ("greaterThan", "lessOrEqual")][rng.integers(2)]
+    tests = [f'<SimplePredicate field="{field}" operator="{first}" value="{value}"/>']
+    kind = rng.random()
+    if kind < 0.4:
+        tests.append(f'<SimplePredicate field="{field}" operator="{second}" value="{value}"/>')
+    elif kind < 0.6:
+        tests.append("<True/>")
+    elif kind < 0.8:
+        tests.append(
+            f'<SimplePredicate field="{"ab"[rng.integers(2)]}" operator="{second}" value="{rng.integers(-2, 3) / 2}"/>'
+        )
+    start, inner = names[0], []
+    children = []
+    for one in tests:
+        children.append(names[0] + 1)
+        inner.append(_random_node(rng, depth - 1, one, names))
+    assert start < children[0]
+    default = f'defaultChild="{children[rng.integers(len(children))]}"' if rng.random() < 0.9 else ""
+    return f'<Node id="{me}" {score} {default}>{test}{"".join(inner)}</Node>'
+
+
+def test_random_trees_answer_the_same_in_the_ir() -> None:
+    rng = np.random.default_rng(11)
+    points = [np.nan, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, np.inf]
+    rows = pd.DataFrame([(a, b, 0.0, 0.0) for a in points for b in points], columns=list("abcd"))
+    fitted = 0
+    for _ in range(150):
+        how = " ".join([HOW[rng.integers(4)], HOW[4] if rng.random() < 0.5 else ""])
+        tree = _random_node(rng, 4, "<True/>", [0])
+        text = f'<TreeModel functionName="regression" {how}><MiningSchema>{SCHEMA}</MiningSchema>{tree}</TreeModel>'
+        model = open_pmml(document(text, ["0", "1"]))
+        trees = model.describe().trees
+        if trees is not None:
+            fitted += 1
+            np.testing.assert_array_equal(
+                trees.outputs(rows.to_numpy())[:, 0], model.predict(rows).values, err_msg=text
+            )
+    assert fitted > 80
+
+
 REFUSED = [
-    (
-        '<TreeModel functionName="regression"><MiningSchema>{schema}</MiningSchema><Node score="1"><True/><Node score="2"><SimplePredicate field="a" operator="lessThan" value="1"/></Node><Node score="3"><SimplePredicate field="a" operator="greaterThan" value="1"/></Node></Node></TreeModel>',
-        "leave values out",
-    ),
     (
         '<TreeModel functionName="regression"><MiningSchema>{schema}</MiningSchema><Node score="1"><True/><Node score="2"><SimpleSetPredicate field="a" booleanOperator="isIn"><Array type="real">1</Array></SimpleSetPredicate></Node><Node score="3"><True/></Node></Node></TreeModel>',
         "set of values",

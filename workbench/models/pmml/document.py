@@ -14,7 +14,7 @@ LARGEST = 512 << 20
 """Levels, elements and bytes a document may have."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Element:
     """tag without its namespace, attributes, child elements without extensions, the text before the first child."""
 
@@ -42,7 +42,10 @@ class Element:
         return (child for child in self.children if child.tag in tags)
 
     def first(self, *tags: str) -> Element | None:
-        return next(self.all(*tags), None)
+        for child in self.children:
+            if child.tag in tags:
+                return child
+        return None
 
     def below(self, *tags: str) -> Iterator[Element]:
         """Elements of these names at any depth, in document order."""
@@ -54,11 +57,14 @@ class Element:
             stack.extend(reversed(element.children))
 
 
+BOOLEANS = {"true": 1.0, "false": 0.0}
+
+
 def as_float(text: str, where: str) -> float:
     """A PMML number, its INF and NaN included. Raises ModelError saying where it stands."""
-    words = {"INF": "inf", "-INF": "-inf", "true": "1", "false": "0"}
+    word = text.strip()
     try:
-        return float(words.get(text.strip(), text))
+        return BOOLEANS[word.lower()] if word.lower() in BOOLEANS else float(word)
     except ValueError:
         raise ModelError(f"its {where} is {text[:40]!r}, where a number is due: the file is damaged") from None
 
@@ -101,9 +107,8 @@ class _Builder:
         self.count += 1
         if len(self.stack) >= DEEPEST or self.count > MOST:
             raise Refused(f"it nests deeper than {DEEPEST} levels or has more than {MOST} elements: no model does")
-        element = Element(
-            tag.rpartition(" ")[2], {name.rpartition(" ")[2]: value for name, value in attributes.items()}
-        )
+        # An attribute with a namespace is an exporter's own, and keeps its name beside the document's.
+        element = Element(tag.rpartition(" ")[2], attributes)
         if self.stack:
             if element.tag != "Extension":
                 self.stack[-1].children.append(element)

@@ -1,7 +1,8 @@
 """PMML trees in the tree IR, where they fit it: then they can be lifted, and answer the same up to rounding.
 
-They fit where every split asks one raw number, in two ways that leave nothing out. Missing values go the way the
-tree's strategy says; where it says that there is no answer, the leaf is NaN and `Trees.unanswered` is set.
+They fit where every predicate asks one raw number by its size. Children asked one after the other become splits one
+below the other; missing values go the way the tree's strategy says; where there is no answer, the leaf is NaN and
+`Trees.unanswered` is set.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from workbench.models.protocol import ModelError
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
 
 SPLITS = {"lessThan": "greaterOrEqual", "lessOrEqual": "greaterThan"}
-HERE, NOWHERE = -2, -1
-"""Where a missing value may go, beside a child: it stays at the node, or has no answer."""
+Way = tuple[str, int, int]
+"""("node", node, 0), ("ask", node, which of its children), ("here", node whose answer it is, 0) or ("none", 0, 0)."""
 BLENDED = ("weightedConfidence", "aggregateNodes")
 
 
@@ -236,24 +237,28 @@ class _Grower:
         return list(node.counts / node.counts.sum())
 
     def _grow(self, nodes: list[Node], strategy: str, last: bool) -> None:
-        waiting = [(0, -1, 0)]
+        """Children asked one after the other become splits one below the other."""
+        waiting: list[tuple[Way, int, int]] = [(("node", 0, 0), -1, 0)]
         while waiting:
-            place, parent, side = waiting.pop()
-            node = nodes[place]
-            if not node.children:
-                made = self._add(node)
-                self._hang(parent, side, made)
+            way, parent, side = waiting.pop()
+            way = _settled(way, nodes, last)
+            if way[0] != "ask":
+                self._hang(parent, side, self._add(nodes[way[1]] if way[0] != "none" else None))
                 continue
-            feature, threshold, low, high, sure = self._split(node, nodes)
-            way = _missing(node, strategy, last, sure)
-            if way in (low, high):
-                made = top = self._add(None, feature, threshold, default=way == low)
-            else:
-                # What is missing stays here: a gate that every number passes, and a leaf behind it.
+            feature, threshold, yes, no, missing = self._split(way, nodes, strategy, last)
+            low, high = yes, no
+            if _comparison(nodes, way).get("operator") not in SPLITS:
+                low, high = no, yes
+            if missing in (low, high):
+                made = top = self._add(None, feature, threshold, default=missing == low)
+            elif missing[0] in ("here", "none"):
+                # A gate that every number passes, and behind it the answer for what is missing.
                 top = self._add(None, feature, np.inf)
                 made = self._add(None, feature, threshold)
                 self._link(top, 0, made)
-                self._link(top, 1, self._add(node if way == HERE else None))
+                self._link(top, 1, self._add(nodes[missing[1]] if missing[0] == "here" else None))
+            else:
+                raise DoesNotFit("a missing value goes to a child that another question leads to")
             self._hang(parent, side, top)
             waiting += [(high, made, 1), (low, made, 0)]
 
@@ -261,24 +266,60 @@ class _Grower:
         if parent >= 0:
             self._link(parent, side, child)
 
-    def _split(self, node: Node, nodes: list[Node]) -> tuple[int, float, int, int, bool]:
-        """(feature, threshold of <=, child at or below, child above, whether the second child is <True>)."""
-        tests = [_test(nodes[child].element) for child in node.children]
-        if len(tests) != 2 or tests[0] is None:
-            raise DoesNotFit(f"a node of its tree has {len(tests)} children, or asks more than one number")
-        first, second = tests[0], tests[1]
-        name, operator, value = first.need("field"), first.need("operator"), first.number("value")
-        same = second is None or (second.get("field") == name and second.number("value", np.nan) == value)
-        if not same or (second is not None and second.get("operator") != _opposite(operator)):
-            raise DoesNotFit("the two children of a node of its tree leave values out, or share some")
+    def _split(self, way: Way, nodes: list[Node], strategy: str, last: bool) -> tuple[int, float, Way, Way, Way]:
+        """(feature, threshold of <=, where it goes if the question holds, if not, if the value is missing)."""
+        _, place, turn = way
+        node, test = nodes[place], _comparison(nodes, way)
+        name, operator = test.need("field"), test.need("operator")
         if name not in self.places or _opposite(operator) == "":
             raise DoesNotFit(f"its tree asks {name!r} by {operator!r}, and not a raw number by its size")
-        low, high = node.children if operator in SPLITS else node.children[::-1]
+        yes = _settled(("node", node.children[turn], 0), nodes, last)
+        no = missing = _settled(("ask", place, turn + 1), nodes, last)
+        if turn + 2 == len(node.children) and _complement(test, nodes[node.children[turn + 1]].element):
+            no = _settled(("node", node.children[turn + 1], 0), nodes, last)
+            missing = _settled(("ask", place, turn + 2), nodes, last)
         kind = np.float32 if self.single else np.float64
-        bound = kind(value)
+        bound = kind(test.number("value"))
         if operator in ("lessThan", "greaterOrEqual"):
             bound = np.nextafter(bound, kind(-np.inf))
-        return self.places[name], float(bound), low, high, second is None
+        if strategy != "none":
+            missing = self._unknown(place, nodes, strategy, last)
+        return self.places[name], float(bound), yes, no, missing
+
+    def _unknown(self, place: int, nodes: list[Node], strategy: str, last: bool) -> Way:
+        if strategy == "lastPrediction":
+            return ("here", place, 0)
+        if strategy == "defaultChild" and nodes[place].default >= 0:
+            return _settled(("node", nodes[place].default, 0), nodes, last)
+        return ("none", 0, 0)
+
+
+def _settled(way: Way, nodes: list[Node], last: bool) -> Way:
+    """Where a way leads without a question: to a leaf ("here"), no answer ("none"), or the next question ("ask")."""
+    while True:
+        kind, place, turn = way
+        if kind == "node":
+            way = ("ask", place, 0) if nodes[place].children else ("here", place, 0)
+        elif kind == "ask" and turn == len(nodes[place].children):
+            return ("here", place, 0) if last else ("none", 0, 0)
+        elif kind == "ask" and _test(nodes[nodes[place].children[turn]].element) is None:
+            way = ("node", nodes[place].children[turn], 0)
+        else:
+            return way
+
+
+def _comparison(nodes: list[Node], way: Way) -> Element:
+    found = _test(nodes[nodes[way[1]].children[way[2]]].element)
+    assert found is not None
+    return found
+
+
+def _complement(test: Element, other: Element) -> bool:
+    """Whether the other child takes exactly what this one leaves."""
+    found = _test(other)
+    if found is None or found.get("field") != test.get("field"):
+        return False
+    return found.get("operator") == _opposite(test.get("operator")) and found.number("value") == test.number("value")
 
 
 def _opposite(operator: str) -> str:
@@ -291,11 +332,3 @@ def _test(element: Element) -> Element | None:
     if found is None and element.first("True") is None:
         raise DoesNotFit("its tree asks by a set of values or a compound predicate")
     return found
-
-
-def _missing(node: Node, strategy: str, last: bool, sure: bool) -> int:
-    """The child a missing value goes to, or HERE, or NOWHERE. sure: the second child takes what the first does not."""
-    if strategy == "none":
-        return node.children[1] if sure else HERE if last else NOWHERE
-    ways = {"defaultChild": node.default, "lastPrediction": HERE, "nullPrediction": NOWHERE}
-    return ways[strategy]

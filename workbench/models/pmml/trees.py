@@ -19,7 +19,7 @@ from workbench.models.protocol import ModelError
 STRATEGIES = ("none", "lastPrediction", "nullPrediction", "defaultChild", "weightedConfidence", "aggregateNodes")
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """counts: the classes' shares of a classification, as given, None where the node gives none."""
 
@@ -82,7 +82,7 @@ def _node(element: Element, classes: tuple[str, ...]) -> Node:
         part = "probability" if "probability" in listed[0].attributes else "recordCount"
         for one in listed:
             counts[_place(classes, one.need("value"))] = one.number(part)
-        if not (np.isfinite(counts).all() and (counts >= 0).all() and counts.sum() > 0):
+        if not (0 < counts.sum() < np.inf and counts.min() >= 0):
             raise ModelError("a node of its tree has shares of classes that are negative or all zero: it is damaged")
     records = element.number("recordCount", 0.0 if counts is None else float(counts.sum()))
     return Node(element, predicate(element), element.attributes.get("score"), records, counts)
