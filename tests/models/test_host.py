@@ -226,7 +226,7 @@ def test_estimators_of_every_kind(numbers: pd.DataFrame, answers: dict[str, Any]
     np.testing.assert_array_equal(outputs.raw, decides.decision_function(X))
     nameless = RandomForestClassifier(5, n_jobs=-1, random_state=0).fit(X.to_numpy(), answers["binary"])
     with pytest.raises(ModelError, match="option features"):
-        here(nameless, tmp_path / "rf").predict(X)
+        here(nameless, tmp_path / "rf").predict(X.assign(more=1))  # as many columns would be taken by position
     named = here(nameless, tmp_path / "rf", features=tuple(X.columns))
     assert named.estimator.n_jobs == 1
     np.testing.assert_array_equal(named.predict(X.iloc[:, ::-1]).scores, nameless.predict_proba(X.to_numpy()))

@@ -25,7 +25,7 @@ from workbench.scored import Scored, normal
 
 Judged = Literal["legacy", "candidate", "change"]
 QUESTION = "Is any group treated worse than before?"
-_NONE_YET = "there is no candidate yet: run 42_replatform, or set candidate in migration.yaml"
+_NONE_YET = "there is no candidate: run 42_replatform; where it cannot make one, set candidate in migration.yaml"
 _COMPARE = "Compare the rates of the groups named, then look in 52_explainability at what the model leans on for them."
 
 

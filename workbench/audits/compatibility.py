@@ -100,9 +100,10 @@ def _effort(parts: list[tuple[str, Piece, Known]]) -> Finding:
     """Each kind is paid once; more of the same cost nothing more."""
     kinds = {part.kind: what for _, part, what in sorted(parts, key=lambda item: item[2].effort)}
     rows = tuple((name, part.kind, part.version, what.status, what.effort) for name, part, what in parts)
+    exact = sum(what.status == "exact" for what in kinds.values())
     return EFFORT.found(
-        f"{len(kinds)} kinds of piece, {sum(what.status == 'exact' for what in kinds.values())} of them exact",
-        legacy=Measure(value=float(sum(what.effort for what in kinds.values())), unit="points"),
+        f"{len(kinds)} kind{'s' * (len(kinds) > 1)} of piece, {exact} of them exact",
+        legacy=Measure(value=float(sum(what.effort for what in kinds.values())), unit="effort points"),
         status=Status.INFO,
         details=(Table(title="All pieces", columns=("part", "kind", "version", "status", "points"), rows=rows),),
     )

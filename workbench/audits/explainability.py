@@ -55,7 +55,7 @@ CHANGED = Kind(
 )
 IMPORTANCE = Kind(
     id="explainability/importance-change",
-    title="A column's importance changed",
+    title="No column weighs more or less than before",
     why="A column that weighs more than before may be a proxy, a leak, or a fault of the new preparation of data.",
     fix="Compare how both sides prepare this column (missing values, categories, units); then retrain or lift.",
     limit=Limit(value=0.0, better="equal", margin=0.05),
@@ -118,7 +118,7 @@ def run(scored: Scored, legacy: Model, candidate: Model | None, limits: Limits, 
         yield from _agreement(found, reasons.same_answer(scored)[question.plan.rows], limits, params)
         yield from _moved(shares, limits)
     else:
-        reason = "a model gave no reasons" if candidate else "there is no candidate yet: run 42_replatform"
+        reason = "a model gave no reasons" if candidate else "there is no candidate (run 42_replatform, or name one)"
         yield AGREEMENT.absent(f"{reason}, so there is nothing to compare")
     yield from _protected(scored, question, found, shares, limits)
     if "legacy" in found:

@@ -23,7 +23,7 @@ from workbench.migration import Limits
 from workbench.scored import Scored, Side
 
 QUESTION = "Does the candidate answer as the legacy model did?"
-_NONE_YET = "there is no candidate yet: run 42_replatform, or set candidate in migration.yaml"
+_NONE_YET = "there is no candidate: run 42_replatform; where it cannot make one, set candidate in migration.yaml"
 FEWEST = 30
 _LIFT = "Run 41_compatibility to see which piece is not lifted exactly, or agree on a wider limit with the team."
 
@@ -162,12 +162,11 @@ def _scores(rows: Matched, limits: Limits) -> Iterator[Finding]:
     test = agreement.equivalence(candidate - legacy, margin)
     told = f"two one-sided t-tests, p = {test.p:.3g} for {margin:g} or more either way"
     yield EQUIVALENCE.found(change=measured(test.mean, test.n, told, level=test.level, unit=unit), limit=limit)
-    yield _order(legacy, candidate, limits)
+    if legacy.ndim == 1:  # more than two classes have no one order
+        yield _order(legacy, candidate, limits)
 
 
 def _order(legacy: NDArray[np.float64], candidate: NDArray[np.float64], limits: Limits) -> Finding:
-    if legacy.ndim > 1:
-        return RANKS.absent("more than two classes have no one order: see the score difference instead")
     order = agreement.ranks(legacy, candidate)
     if math.isnan(order.tau):
         return RANKS.absent("a model gives every row the same score, so that there is no order to compare")

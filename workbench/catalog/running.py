@@ -91,7 +91,7 @@ def _told(error: Exception) -> str:
 _HINTS = {
     "train": "no training rows are given: set data.train in migration.yaml",
     "production": "no production rows are given: set data.production in migration.yaml",
-    "candidate": "there is no candidate yet: run 42_replatform, or set candidate in migration.yaml",
+    "candidate": "there is no candidate: run 42_replatform; where it cannot make one, set candidate in migration.yaml",
 }
 
 

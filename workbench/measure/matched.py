@@ -69,7 +69,7 @@ class Matched:
         if both is None or self.before.value is None:
             return None if both is None else (*both, "")
         size = float(np.abs(both[0]).max(initial=0.0)) or 1.0
-        return both[0] / size, both[1] / size, "of the largest legacy answer"
+        return both[0] / size, both[1] / size, "of the largest answer"
 
     @property
     def binary_scores(self) -> tuple[Floats, Floats] | tuple[None, None]:

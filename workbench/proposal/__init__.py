@@ -139,7 +139,7 @@ def _legacy(seen: Seen) -> Proposed:
     model = seen.model
     asked = [wanted.name for wanted in model.inputs]
     reads = f"; it reads {len(asked)} columns: {listed(asked, 20)}" if asked else ""
-    kind = "a prediction already in the data" if model.format == "column" else f"a {model.format} model{reads}"
+    kind = "a prediction already in the data" if model.format == "column" else f"{_article(model.format)} model{reads}"
     why = f"{kind}. It answered {len(seen.answers):,} rows of the holdout"
     return Proposed(key="legacy", confidence="high", why=why)
 
@@ -171,3 +171,8 @@ def _proposal(
         limits=limits,
     )
     return Proposal(migration=migration.at(folder), values=tuple(values))
+
+
+def _article(name: str) -> str:
+    """As spoken: an XGBoost, an ONNX, a LightGBM model."""
+    return f"{'an' if name[:1].lower() in 'aeioux' else 'a'} {name}"
