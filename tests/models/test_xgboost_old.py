@@ -143,6 +143,19 @@ def test_a_feature_map_on_a_model_the_library_still_reads(opened: Open, tmp_path
     assert other.fingerprint != model.fingerprint
 
 
+def test_a_feature_map_is_named_from_the_model_or_from_the_folder(cases: Path, opened: Open) -> None:
+    folder = cases / "legacy_models/xgboost"
+    rows = pd.read_csv(folder / "0.71/input_Auto.csv")
+    names = ["input_Auto.fmap", "0.71/input_Auto.fmap", str(folder / "0.71/input_Auto.fmap")]
+    for host in (False, True):
+        models = [
+            opened("0.71/LinearRegressionAuto.model", folder=folder, feature_map=name, host=host)
+            for name in (names if not host else names[1:2])
+        ]
+        answers = [model.predict(rows).values for model in models]
+        np.testing.assert_array_equal(answers, answers[:1] * len(models))
+
+
 def test_evidence_is_stale_once_the_feature_map_has_changed(tmp_path: Path) -> None:
     from types import SimpleNamespace
 

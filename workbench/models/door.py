@@ -141,10 +141,13 @@ def _open_booster(kind: str, path: Path, fingerprint: str, options: Options) -> 
 
 
 def _feature_map(path: Path, name: str | None) -> Any:
-    """The entries of the feature map beside the model, None for none."""
+    """The entries of the feature map, None for none: beside the model, or named from a folder above it."""
     from workbench.models.feature_map import read_feature_map
 
-    return None if name is None else read_feature_map(path.parent / name)
+    if name is None:
+        return None
+    places = [parent / name for parent in path.resolve().parents]
+    return read_feature_map(next((place for place in places if place.is_file()), path.parent / name))
 
 
 def find(uri: str, folder: Path) -> Path:

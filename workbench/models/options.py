@@ -21,8 +21,8 @@ class Options:
     """task, classes: what a Python callable, a column or an ONNX graph does not say of itself. features: the columns
     of a model saved without names, in its order. inputs: the columns a Python callable takes (all where not given).
     categorical: the category columns of a LightGBM model that leaves them open. rounds: how many boosting rounds of an
-    XGBoost model answer, where its training stopped early. feature_map: its .fmap file, beside the model, which turns
-    raw columns into its one-hot inputs. reader: "library" answers by the
+    XGBoost model answer, where its training stopped early. feature_map: its .fmap file, named from the model's
+    folder or one above it, which turns raw columns into its one-hot inputs. reader: "library" answers by the
     model's own library where it is installed, "workbench" by the tree IR. threads: of the model's computing.
     timeout: seconds one request to a model host may take. memory_mb: MiB a host may take. host: answer from an own
     process, as pickles and callables always do. batch: rows a host is sent at once.
