@@ -293,7 +293,7 @@ def _sentence(counts: Counter[Status]) -> str:
         head = "Not ready"
     elif counts[Status.ERROR]:
         head = "Broke"
-    elif not (counts[Status.PASS] or counts[Status.WARN] or counts[Status.INFO]):
+    elif not (counts[Status.PASS] or counts[Status.WARN] or (counts[Status.INFO] and not counts[Status.ABSENT])):
         head = "Waiting" if counts[Status.MANUAL] else "Not assessed"
     else:
         head = "Ready so far" if counts[Status.ABSENT] or counts[Status.MANUAL] else "Ready"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import IO
 
@@ -39,8 +41,20 @@ def typed(folder: Path) -> str:
     return shlex.quote(str(folder))
 
 
-def out(text: str = "", style: str = "") -> None:
-    print(coloured(text, style, sys.stdout))
+def out(text: str = "", style: str = "", hang: int = 0) -> None:
+    """A line; on a terminal, one that is too long goes on below its own beginning, or `hang` signs in."""
+    print(coloured(_fitted(text, hang) if sys.stdout.isatty() else text, style, sys.stdout))
+
+
+def _fitted(text: str, hang: int) -> str:
+    width = shutil.get_terminal_size().columns
+    indent = " " * (hang or len(text) - len(text.lstrip()))
+    fits = len(text) <= width or "\x1b" in text or len(indent) > width // 2
+    if fits:
+        return text
+    start = text[: len(indent)]
+    lines = textwrap.wrap(text[len(indent) :], width - len(indent), break_long_words=False, break_on_hyphens=False)
+    return start + f"\n{indent}".join(lines)
 
 
 def coloured(text: str, style: str, stream: IO[str]) -> str:

@@ -40,7 +40,8 @@ def tell(now: Standing) -> None:
     out()
     for chapter in now.chapters:
         head = f"{chapter.number or ' '} {chapter.title:<9} {SIGNS[chapter.status]} {STATUS[chapter.status]:<15}"
-        out(f"{head} {chapter.sentence}", style=str(chapter.status) if chapter.places else "dim")
+        style = str(chapter.status) if chapter.places else "dim"
+        out(f"{head} {chapter.sentence}", style=style, hang=len(head) + 1)
 
 
 def plain(now: Standing) -> dict[str, object]:
@@ -133,21 +134,21 @@ def explain(finding: str, *, as_json: bool) -> None:
         emit({kind.id: kind.title for kind in known.values()}, as_json)
         if not as_json:
             for kind in known.values():
-                out(f"{kind.id:<44} {kind.title}")
+                out(f"{kind.id:<44} {kind.title}", hang=45)
         return
     kind = catalog.find(finding)
     emit(json.loads(kind.model_dump_json()), as_json)
     if as_json:
         return
     out(f"{kind.id}: {kind.title}", style="bold")
-    out(f"why     {kind.why}")
-    out(f"fix     {kind.fix}")
+    out(f"why     {kind.why}", hang=8)
+    out(f"fix     {kind.fix}", hang=8)
     if kind.source:
-        out(f"source  {kind.source}")
+        out(f"source  {kind.source}", hang=8)
     if kind.limit:
         from workbench.render import words
 
-        out(f"limit   {words.accepted(kind.limit)} by default; set yours under `limits` in migration.yaml")
+        out(f"limit   {words.accepted(kind.limit)} by default; set yours under `limits` in migration.yaml", hang=8)
     else:
         out("limit   none by default: it informs, unless migration.yaml sets one")
 
