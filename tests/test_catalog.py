@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -49,7 +49,11 @@ def _probe(run: object) -> ModuleType:
 
 def _install(monkeypatch: pytest.MonkeyPatch, run: object) -> None:
     """As another distribution would: by the entry-point group."""
-    point = SimpleNamespace(name="probe", load=lambda: _probe(run))
+    _point(monkeypatch, lambda: _probe(run))
+
+
+def _point(monkeypatch: pytest.MonkeyPatch, load: Callable[[], ModuleType]) -> None:
+    point = SimpleNamespace(name="probe", load=load)
     real = discovery.importlib.metadata.entry_points
     monkeypatch.setattr(
         discovery.importlib.metadata,
@@ -127,6 +131,17 @@ def test_a_crash_is_one_finding_and_quotes_no_row(tiny: Migration, monkeypatch: 
     assert [finding.status for finding in evidence.findings] == [Status.INFO, Status.ERROR]
     assert "ValueError" in evidence.findings[1].reason
     assert "secret" not in evidence.to_json()
+
+
+def test_an_audit_that_cannot_be_loaded_stops_nobody(tiny: Migration, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> ModuleType:
+        raise ImportError("no module named anywhere")
+
+    _point(monkeypatch, load)
+    assert "bias" in {entry.name for entry in catalog.discover()}
+    (finding,) = catalog.run(tiny, "probe").findings
+    assert finding.status == Status.ERROR
+    assert "no module named anywhere" in finding.reason
 
 
 def test_a_need_that_is_not_there_is_absent_with_what_to_do(tiny: Migration, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ import importlib
 import importlib.metadata
 import pkgutil
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import TopologicalSorter
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 
 from workbench import places
 from workbench.audit import Audit, Kind, Params, needs
-from workbench.evidence import Limit
+from workbench.evidence import Finding, Limit
 from workbench.migration import Migration
 
 CHAPTERS = {1: "Plan", 2: "Data", 3: "Platform", 4: "Model", 5: "Trust", 6: "Validate"}
@@ -84,8 +85,25 @@ def _modules() -> dict[str, ModuleType]:
                 if hasattr(module, "QUESTION"):
                     found[info.name] = module
     for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        found[point.name] = point.load()
+        try:
+            found[point.name] = point.load()
+        except Exception as error:  # somebody else's package must not take the journey with it
+            found[point.name] = _unloadable(point.name, error)
     return found
+
+
+def _unloadable(name: str, error: Exception) -> ModuleType:
+    """An audit in place of one that cannot be imported: it says so when it is run."""
+    why = f"the audit {name} could not be loaded ({type(error).__name__}: {error}): repair or remove its package"
+
+    def run(params: Params) -> Iterator[Finding]:
+        yield from ()
+        raise CatalogError(why)
+
+    module = ModuleType(f"workbench_unloadable_{name}")
+    vars(module).update(QUESTION=f"What would {name} say, if it could be loaded?", KINDS=(), Params=Params, run=run)
+    sys.modules[module.__name__] = module
+    return module
 
 
 def entry(name: str) -> Entry:
