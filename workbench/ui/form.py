@@ -94,7 +94,7 @@ def _control(name: str, field: FieldInfo, value: Any) -> Any:
     """The widget that fits the type: tick box, bounded number, choice, list of words, or text."""
     import ipywidgets
 
-    look: dict[str, Any] = {"description": name, "value": value, "style": {"description_width": "initial"}}
+    look: dict[str, Any] = {"description": name, "value": value, "style": {"description_width": "120px"}}
     kind = _plain_type(field.annotation)
     if kind is bool:
         return ipywidgets.Checkbox(**look)
