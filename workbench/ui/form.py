@@ -71,7 +71,10 @@ class Form:
         for name, field in self.fields.items():
             control = _control(name, field, getattr(self.values, name))
             control.observe(self._listener(name, said), "value")
-            rows.append(ipywidgets.HBox([control, ipywidgets.Label(_meaning(field))]))
+            # Tags draw no name of their own.
+            unnamed = isinstance(control, ipywidgets.TagsInput)
+            named = [ipywidgets.Label(name, layout={"min_width": "120px"})] if unnamed else []
+            rows.append(ipywidgets.HBox([*named, control, ipywidgets.Label(_meaning(field))]))
         return ipywidgets.VBox([*rows, said])
 
     def _listener(self, name: str, said: Any) -> Any:
