@@ -77,13 +77,15 @@ class Scored:
         return len(self.frame)
 
 
-def open_source(migration: Migration, source: ModelSource) -> Model:
-    """The model a section of migration.yaml names. Raises ModelError."""
+def open_source(migration: Migration, source: ModelSource, *, hosted: bool = False) -> Model:
+    """The model a section of migration.yaml names; hosted: in a process of its own. Raises ModelError."""
     from workbench.models import open_model
 
     options = dict(source.options)
     if source.uri.startswith(("column:", "python:")):
         options.setdefault("task", migration.task.kind)
+    elif hosted:
+        options["host"] = True
     return open_model(source.uri, folder=migration.folder, **options)
 
 

@@ -41,7 +41,8 @@ def run(
     params = params_of(migration, name, given)
     fresh = key(migration, name, given)
     started, clock = datetime.now(UTC), time.monotonic()
-    supply = _Supply(migration, stored)
+    # An audit that runs alone measures time: its models are opened where they are timed, and only there.
+    supply = _Supply(migration, stored, hosted=bool(getattr(this.load(), "ALONE", False)))
     try:
         findings = tuple(_findings(this, params, supply))
     finally:
@@ -98,9 +99,10 @@ _HINTS = {
 class _Supply:
     """Opens what audits need, once, and closes it again."""
 
-    def __init__(self, migration: Migration, stored: Callable[[str], Evidence | None]) -> None:
+    def __init__(self, migration: Migration, stored: Callable[[str], Evidence | None], hosted: bool) -> None:
         self._migration = migration
         self._stored = stored
+        self._hosted = hosted
         self._open: dict[str, Any] = {}
         self.subjects: dict[str, str] = {}
 
@@ -136,7 +138,7 @@ class _Supply:
         from workbench.scored import open_source
 
         source = self._source(need)
-        model = open_source(self._migration, source) if source else None
+        model = open_source(self._migration, source, hosted=self._hosted) if source else None
         if model is not None:
             self.subjects[need] = model.fingerprint
         return model
