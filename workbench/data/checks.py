@@ -21,7 +21,7 @@ class Check(NamedTuple):
 CHECKS = (
     Check(
         "schema",
-        "Columns the model and migration.yaml name",
+        "Columns that are asked for and not there",
         "A column that is not there, or has another name, ends every comparison.",
         "Rename or add the columns, or correct migration.yaml.",
         limit=0,
