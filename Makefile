@@ -5,13 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test setup lint types contracts unit browser format schemas pictures clean
+# How many test processes; each sets one thread for its arithmetic, so that two on two cores do not fight.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
+
+.PHONY: demo test setup lint types contracts unit notebooks slow browser chromium format schemas pictures clean
 
 demo: $(READY)
 	@test -f demo/migration.yaml || $(BIN)/workbench demo demo
 	@$(BIN)/workbench run demo || { code=$$?; [ $$code -le 2 ]; }
 
-test: lint types contracts unit
+# Everything. While you work, `make lint types contracts unit` answers within minutes.
+test: lint types contracts unit notebooks slow browser
 
 setup: $(READY)
 
@@ -33,10 +38,19 @@ types: $(READY)
 contracts: $(READY)
 	$(BIN)/lint-imports
 
-unit: $(READY) browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+unit: $(READY)
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not notebook and not browser"
 
-browser:
+notebooks: $(READY)
+	$(PYTEST) -m notebook tests/notebooks
+
+slow: $(READY)
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not notebook and not browser"
+
+browser: $(READY) chromium
+	$(PYTEST) -m browser
+
+chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || \
 	  echo "No Chromium here: the browser tests are skipped, and say so."

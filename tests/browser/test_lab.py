@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 
 from workbench.runner import copy_notebooks
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},

@@ -151,7 +151,7 @@ def make_small(folder: Path) -> None:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 def test_the_whole_journey_runs_unattended(journey: tuple[Path, dict[str, Any]]) -> None:
     folder, outcome = journey
     assert (outcome["failed"], outcome["skipped"]) == ({}, {})
@@ -161,7 +161,7 @@ def test_the_whole_journey_runs_unattended(journey: tuple[Path, dict[str, Any]])
     assert store.verify(run.folder) == ()
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 @every
 def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: tuple[Path, dict[str, Any]]) -> None:
     part = store.runs(journey[0])[0].folder / path.stem
@@ -177,7 +177,7 @@ def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: tuple[Path
         assert (part / "report.html").stat().st_size > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 def test_the_candidate_of_the_small_model_is_exact(journey: tuple[Path, dict[str, Any]]) -> None:
     stored = store.latest(journey[0], "parity")
     assert stored is not None
