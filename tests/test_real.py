@@ -15,8 +15,7 @@ import pytest
 from workbench import catalog, store
 from workbench.evidence import Evidence, Status, Table
 from workbench.migration import Migration, open_migration
-from workbench.models import Outputs, open_model
-from workbench.scored import normal
+from workbench.models import Outputs, normal, open_model
 from workbench.ui.cli import main
 
 QUICK = {"benchmark": {"seconds": 0.2, "samples": 10, "batches": [64]}}

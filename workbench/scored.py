@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from workbench.migration import Migration, ModelSource, Roles, Task
-from workbench.models import Label, Model, ModelError, Outputs
+from workbench.models import Label, Model, ModelError, Outputs, normal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -168,18 +168,6 @@ def _column(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
             f"the {what} is {name!r}, which the holdout does not have (it has {seen}). {hint}Correct migration.yaml."
         )
     return frame[name]
-
-
-def normal(label: object) -> str:
-    """One spelling per label, so that 1, 1.0, True and "1" of two libraries are the same class."""
-    if hasattr(label, "item"):
-        label = label.item()
-    if isinstance(label, bool):
-        label = int(label)
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    text = str(label).strip()
-    return {"true": "1", "false": "0"}.get(text.lower(), text)
 
 
 def _truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[np.float64] | NDArray[np.int64]:

@@ -21,7 +21,8 @@ from workbench.measure.fairness_groups import groups_of, merge_rare
 from workbench.measure.intervals import Estimate, holm, rows_to_decide
 from workbench.measure.matched import Matched, match
 from workbench.migration import Limits, Roles
-from workbench.scored import Scored, normal
+from workbench.models import normal
+from workbench.scored import Scored
 
 Judged = Literal["legacy", "candidate", "change"]
 QUESTION = "Is any group treated worse than before?"

@@ -17,8 +17,7 @@ from workbench.data.profile import Profile
 from workbench.data.trouble import Trouble
 from workbench.evidence import Measure
 from workbench.migration import Roles, Task
-from workbench.models import Input
-from workbench.scored import normal
+from workbench.models import Input, normal
 
 Found = Iterable[Trouble] | str | None
 """Troubles, or why nobody could look, in a sentence; None where the question does not arise."""

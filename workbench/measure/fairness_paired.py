@@ -29,7 +29,7 @@ from workbench.measure.intervals import Estimate, clopper_pearson, mean, percent
 from workbench.measure.matched import Matched
 from workbench.measure.quality import Answers
 from workbench.migration import Task
-from workbench.scored import normal
+from workbench.models import normal
 
 Ints = NDArray[np.int64]
 
@@ -57,7 +57,7 @@ def readings(rows: Matched, task: Task, classes: Sequence[str]) -> list[Reading]
     """How the answers can be read as decisions; none for regression.
 
     One class against the rest where a positive one is named; else being right, and for every class (20 at most)
-    finding it. classes: names as `scored.normal` spells them.
+    finding it. classes: names as `normal` spells them.
     """
     before, after = rows.before.decision, None if rows.after is None else rows.after.decision
     if before is None:

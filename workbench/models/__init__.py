@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.protocol import Input, Label, Model, ModelError, Outputs, Piece, Refused
+from workbench.models.protocol import Input, Label, Model, ModelError, Outputs, Piece, Refused, normal
 
 if TYPE_CHECKING:
     from workbench.models.door import in_host, open_model
 
-__all__ = ["Input", "Label", "Model", "ModelError", "Outputs", "Piece", "Refused", "in_host", "open_model"]
+__all__ = ["Input", "Label", "Model", "ModelError", "Outputs", "Piece", "Refused", "in_host", "normal", "open_model"]
 
 
 def __getattr__(name: str) -> Any:

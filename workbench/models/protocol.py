@@ -24,6 +24,18 @@ class Refused(ModelError):  # noqa: N818
     """A file that is not opened because it is unsafe or not what its name says; nothing of it was run."""
 
 
+def normal(label: object) -> str:
+    """One spelling per label, so that 1, 1.0, True and "1" of two libraries are the same class."""
+    if hasattr(label, "item"):
+        label = label.item()
+    if isinstance(label, bool):
+        label = int(label)
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    text = str(label).strip()
+    return {"true": "1", "false": "0"}.get(text.lower(), text)
+
+
 @dataclass(frozen=True)
 class Input:
     """A raw column the model asks for. categories: the known values of a category column, else empty."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from workbench.evidence import Plain
 from workbench.migration import CHECK
+from workbench.models import normal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,21 +85,9 @@ class Seen:
         return f"all {self.table.rows:,} rows" if self.whole else f"{len(self.frame):,} of {self.table.rows:,} rows"
 
 
-def plain(label: object) -> str:
-    """One spelling per label: 1, 1.0, True and "1" are the same class."""
-    if hasattr(label, "item"):
-        label = label.item()
-    if isinstance(label, bool):
-        label = int(label)
-    if isinstance(label, float) and label.is_integer():
-        label = int(label)
-    text = str(label).strip()
-    return {"true": "1", "false": "0"}.get(text.lower(), text)
-
-
 def spelled(column: pd.Series[Any]) -> pd.Series[Any]:
     """Every value in its one spelling."""
-    return column.map({value: plain(value) for value in column.unique()})
+    return column.map({value: normal(value) for value in column.unique()})
 
 
 def listed(names: list[str] | tuple[str, ...], most: int = 6) -> str:

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from workbench.models import normal
 from workbench.proposal.names import ANSWER, KEY, PROTECTED, TARGET, TIME, says
-from workbench.proposal.seen import Proposed, Seen, listed, plain, spelled
+from workbench.proposal.seen import Proposed, Seen, listed, spelled
 from workbench.proposal.sources import ProposalError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _values_fit(seen: Seen, name: str) -> tuple[float, list[str]]:
     if seen.model.task == "regression":
         number = seen.table.column(name).type in ("integer", "number") and seen.distinct[name] > 2
         return (1.0, []) if number else (-4.0, [])
-    values, classes = set(map(plain, values_of(seen, name))), set(map(plain, seen.model.classes))
+    values, classes = set(map(normal, values_of(seen, name))), set(map(normal, seen.model.classes))
     if len(values) > max(2, len(classes)) or len(values) < 2:
         return -4.0, []
     if values <= classes:
@@ -125,7 +126,7 @@ def _agreement(seen: Seen, name: str) -> float | None:
         rho = numbers.rank().corr(pd.Series(answers.values, index=numbers.index).rank())
         return None if math.isnan(rho) else abs(float(rho))
     if seen.distinct[name] == 2 and (score := score_of(seen)) is not None:
-        area = auc(score, (spelled(column) == sorted(map(plain, values_of(seen, name)))[1]).to_numpy(), column)
+        area = auc(score, (spelled(column) == sorted(map(normal, values_of(seen, name)))[1]).to_numpy(), column)
         return None if area is None else max(area, 1 - area)
     if answers.labels is None or seen.distinct[name] > 100:
         return None
@@ -143,8 +144,8 @@ def score_of(seen: Seen) -> NDArray[np.float64] | None:
         return np.asarray(answers.scores[:, -1], dtype=np.float64)
     if answers.labels is None or not answers.classes:
         return None
-    last = plain(answers.classes[-1])
-    return np.array([plain(label) == last for label in answers.labels], dtype=np.float64)
+    last = normal(answers.classes[-1])
+    return np.array([normal(label) == last for label in answers.labels], dtype=np.float64)
 
 
 def auc(score: NDArray[np.float64], positive: NDArray[np.bool_], column: pd.Series[Any]) -> float | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.models import normal
 from workbench.proposal.names import words
-from workbench.proposal.seen import Proposed, Seen, listed, plain, spelled
+from workbench.proposal.seen import Proposed, Seen, listed, spelled
 from workbench.proposal.target import auc, score_of, values_of
 
 _YES = {"1", "yes", "y", "true", "t", "positive", "pos", "selected"}
@@ -33,9 +34,9 @@ def propose_positive(seen: Seen, target: str, given: object = None) -> Proposed:
     """The class that counts as selected, of the target's values; by name, else the rarer one."""
     values = values_of(seen, target)
     if given is not None:
-        same = next((value for value in values if plain(value) == plain(given)), given)
+        same = next((value for value in values if normal(value) == normal(given)), given)
         return _positive(same, "given", "as given", seen, target)
-    named = {plain(value).lower(): value for value in reversed(values)}
+    named = {normal(value).lower(): value for value in reversed(values)}
     for known in (_YES, _EVENT):
         hits = [value for name, value in named.items() if name in known or set(words(name)) & known]
         if len(hits) == 1:
@@ -46,9 +47,9 @@ def propose_positive(seen: Seen, target: str, given: object = None) -> Proposed:
 
 
 def _positive(value: Any, confidence: Any, why: str, seen: Seen, target: str) -> Proposed:
-    share = (spelled(seen.frame[target]) == plain(value)).mean()
+    share = (spelled(seen.frame[target]) == normal(value)).mean()
     text = f"{why} ({share:.0%} of {seen.among})"
-    others = [str(other) for other in values_of(seen, target) if plain(other) != plain(value)]
+    others = [str(other) for other in values_of(seen, target) if normal(other) != normal(value)]
     if confidence in ("medium", "low") and len(others) == 1:
         text += f". If being selected means {others[0]!r} in your business, write that instead"
     if reversed_order(seen, target, value):
@@ -59,12 +60,12 @@ def _positive(value: Any, confidence: Any, why: str, seen: Seen, target: str) ->
 
 def reversed_order(seen: Seen, target: str, positive: object) -> bool:
     """Whether the model's score for this very class is lower where the target holds it."""
-    classes = [plain(label) for label in seen.answers.classes]
+    classes = [normal(label) for label in seen.answers.classes]
     score = score_of(seen)
-    if score is None or plain(positive) not in classes:
+    if score is None or normal(positive) not in classes:
         return False
-    mine = score if classes.index(plain(positive)) == len(classes) - 1 else -score
-    area = auc(mine, (spelled(seen.head[target]) == plain(positive)).to_numpy(), seen.head[target])
+    mine = score if classes.index(normal(positive)) == len(classes) - 1 else -score
+    area = auc(mine, (spelled(seen.head[target]) == normal(positive)).to_numpy(), seen.head[target])
     return area is not None and area < 0.45
 
 
@@ -82,8 +83,8 @@ def propose_classes(seen: Seen, target: str) -> Proposed | None:
     The order is the one in which the model's answers agree with the target; alphabetical (LabelEncoder's) if none.
     """
     values = values_of(seen, target)
-    known = {plain(label) for label in seen.model.classes}
-    if not known or {plain(value) for value in values} <= known or len(values) != len(known):
+    known = {normal(label) for label in seen.model.classes}
+    if not known or {normal(value) for value in values} <= known or len(values) != len(known):
         return None
     names = sorted(values, key=str)
     why = f"the model calls its classes {listed(sorted(known))}, {target} holds {listed([str(name) for name in names])}"

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from workbench.measure.attribution import compare
 from workbench.measure.attribution.shapley import Attributions, Floats, Space, UnansweredError, attribute
 from workbench.measure.intervals import Estimate, clopper_pearson
-from workbench.models import Label, Model
-from workbench.scored import Scored, normal
+from workbench.models import Label, Model, normal
+from workbench.scored import Scored
 
 Flags = NDArray[np.bool_]
 Side = Literal["legacy", "candidate"]
