@@ -5,6 +5,7 @@ Started by `client.HostModel`. What the model prints goes to stderr, so that it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -25,6 +26,7 @@ class Host:
 
     def __init__(self) -> None:
         self.model: Any = None
+        self.held: Held | None = None
 
     def handle(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
         requests: dict[str, Callable[[dict[str, Any], list[bytes]], Answer]] = {
@@ -32,7 +34,8 @@ class Host:
             "predict": self.predict,
             "describe": self.describe,
             "time": self.time,
-            "memory": lambda *_: ({}, b""),
+            "serve": self.serve,
+            "memory": lambda *_: (memory(), b""),
         }
         return requests[header["do"]](header, parts)
 
@@ -66,18 +69,73 @@ class Host:
         return {"piece": plain, "arrays": about}, data
 
     def time(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
-        """Each call's wall and CPU nanoseconds, of the model alone: rows decoded and in its types beforehand."""
-        from workbench.models.inputs import conform
-        from workbench.models.wire import frame_from_bytes
-
-        rows = conform(frame_from_bytes(header, parts[0]), self.model.inputs)
-        wall, cpu, predict = [], [], self.model.predict
+        """Each call's wall and CPU nanoseconds. scope "model": of the model alone, rows decoded and in its types
+        beforehand; "whole": from the message that brings the rows to the message that brings the answers."""
+        held = self._hold(header, parts)
+        ask = held.whole if header.get("scope") == "whole" else held.ask
+        wall, cpu = [], []
         for _ in range(int(header["calls"])):
             busy, start = time.process_time_ns(), time.perf_counter_ns()
-            predict(rows)
+            ask(self.model)
             wall.append(time.perf_counter_ns() - start)
             cpu.append(time.process_time_ns() - busy)
         return {"wall": wall, "cpu": cpu}, b""
+
+    def serve(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
+        """Answer one query at each arrival (seconds from now), in order, and tell each one's latency in ns.
+
+        Latency counts from the scheduled arrival, so that a queue is seen as what it is to the one who waits.
+        """
+        held, latencies = self._hold(header, parts), []
+        start = time.perf_counter()
+        for arrival in header["arrivals"]:
+            if (early := start + arrival - time.perf_counter()) > 0:
+                time.sleep(early)
+            held.ask(self.model)
+            latencies.append(int(1e9 * (time.perf_counter() - start - arrival)))
+        return {"latencies": latencies}, b""
+
+    def _hold(self, header: dict[str, Any], parts: list[bytes]) -> Held:
+        """The rows that came with the request, else those that came with an earlier one."""
+        if parts:
+            self.held = Held(header, parts[0], self.model.inputs)
+        if self.held is None:
+            raise ModelError("no rows came to be timed: send them with the first request")
+        return self.held
+
+
+class Held:
+    """Rows to be asked for again and again: sent once, so that nothing but the model works between two calls."""
+
+    def __init__(self, header: dict[str, Any], data: bytes, inputs: Any) -> None:
+        from workbench.models.inputs import conform
+        from workbench.models.wire import frame_from_bytes
+
+        self.header, self.data = header, data
+        self.rows = conform(frame_from_bytes(header, data), inputs)
+
+    def ask(self, model: Any) -> None:
+        model.predict(self.rows)
+
+    def whole(self, model: Any) -> None:
+        from workbench.models.wire import frame_from_bytes, outputs_to_bytes, pack
+
+        outputs = model.predict(frame_from_bytes(self.header, self.data))
+        about, data = outputs_to_bytes(outputs)
+        pack({"outputs": about, "classes": list(outputs.classes)}, data)
+
+
+def memory() -> dict[str, int]:
+    """Bytes: pss, what this process holds now with its share of what others hold too; gpu, the most that torch
+    allocated on a GPU. 0 where it is not told."""
+    found = {"pss": 0, "gpu": 0}
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+        found["pss"] = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = int(torch.cuda.max_memory_allocated())
+    return found
 
 
 def peak_bytes() -> int:
