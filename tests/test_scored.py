@@ -27,6 +27,18 @@ def nan(frame):
 def short(frame):
     return frame["x"].to_numpy()[:-1] / 100
 
+def high(frame):
+    score = np.where(frame["x"] > 90, np.inf, frame["x"].to_numpy() / 100)
+    return np.column_stack([1 - np.minimum(score, 1), score])
+
+def beyond(frame):
+    score = frame["x"].to_numpy() / 90
+    return np.column_stack([1 - score, score])
+
+def apart(frame):
+    score = frame["x"].to_numpy() / 100
+    return np.column_stack([score, score])
+
 def dice(frame):
     return np.random.default_rng().random(len(frame))
 """
@@ -72,6 +84,22 @@ def test_a_model_is_asked_once_for_the_same_rows(tmp_path: Path) -> None:
 def test_nan_answers_are_named(tmp_path: Path) -> None:
     (problem,) = _migration(tmp_path, "python:models_of_test:nan").problems
     assert (problem.side, problem.kind, problem.rows) == ("legacy", "nan", 9)
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "rows"), [("high", "infinite", 9), ("beyond", "range", 9), ("apart", "sum", 99)]
+)
+def test_scores_that_are_no_probabilities_are_named(tmp_path: Path, function: str, kind: str, rows: int) -> None:
+    (problem,) = _migration(tmp_path, f"python:models_of_test:{function}").problems
+    assert (problem.side, problem.kind, problem.rows) == ("legacy", kind, rows)
+    assert problem.message.startswith("the legacy model answers ")
+
+
+def test_a_row_without_a_label_is_no_decision_against_it(tmp_path: Path) -> None:
+    scored = _migration(tmp_path, "column:truth", truth="")
+    assert [(problem.kind, problem.rows) for problem in scored.problems] == [("nan", 66)]
+    assert scored.legacy.decision is not None
+    assert scored.legacy.decision.tolist() == [-1 if n % 3 else 0 for n in range(100)]
 
 
 def test_answers_that_change_are_named(tmp_path: Path) -> None:

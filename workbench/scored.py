@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from workbench.data import Table
 
 CACHE = ".workbench"
+KEPT_AS = "2"
+"""Form of the answers that are kept, and of what is said of them: another one is asked for again."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a model's answers: kind is "nan", "shape" or "unrepeatable"; rows: how many."""
+    """What is wrong with a model's answers, and in how many rows.
+
+    kind: "nan", "infinite", "range" (a probability outside 0 to 1), "sum" (probabilities that do not add up to 1, as
+    those of one class against the rest), "label" (of no class) or "unrepeatable".
+    """
 
     side: str
     kind: str
@@ -39,7 +45,7 @@ class Side:
 
     outputs: as the model gave them. score: float64 [n], binary P(positive), else None where the model only decides.
     decision: [n], binary 0/1 (1 = selected: score >= threshold, or the model's own label where it gives no score);
-    multiclass: index into classes; regression: None. value: float64 [n], regression only.
+    multiclass: index into classes; -1: no answer; regression: None. value: float64 [n], regression only.
     """
 
     outputs: Outputs
@@ -225,7 +231,7 @@ def _side(answered: _Answered, task: Task, classes: Sequence[Label]) -> Side:
         score = outputs.scores[:, _positive(task, classes)] if task.kind == "binary" else None
     if task.kind == "binary":
         decided = index == _positive(task, classes) if score is None else score >= task.threshold
-        index = decided.astype(np.int64)
+        index = np.where(index < 0, -1, decided.astype(np.int64))
     return Side(score=score, decision=index, **kept)  # type: ignore[arg-type]
 
 
@@ -238,7 +244,7 @@ def _answers(asked: Asked, frame: pd.DataFrame, rows: str, cache: Path) -> _Answ
         return _ask(asked.name, model, frame)
     folder = cache / "scored"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{_sha(rows, model.fingerprint if model else str(asked.digest), asked.name)}.npz"
+    path = folder / f"{_sha(rows, model.fingerprint if model else str(asked.digest), asked.name, KEPT_AS)}.npz"
     with FileLock(f"{path}.lock"):
         if path.exists():
             return _load(path)
@@ -248,7 +254,7 @@ def _answers(asked: Asked, frame: pd.DataFrame, rows: str, cache: Path) -> _Answ
 
 
 def _ask(side: str, model: Model, frame: pd.DataFrame) -> _Answered:
-    import numpy as np
+    from workbench.models.checked import check_outputs
 
     outputs = model.predict(frame)
     if len(outputs) != len(frame):
@@ -256,10 +262,10 @@ def _ask(side: str, model: Model, frame: pd.DataFrame) -> _Answered:
             f"the {side} model answered {len(outputs)} rows for {len(frame)} asked: it drops or adds rows. "
             "Give a model that answers every row once, in order."
         )
-    numbers = outputs.values if outputs.scores is None else outputs.scores
-    problems = []
-    if numbers is not None and (bad := int(np.isnan(numbers).reshape(len(frame), -1).any(1).sum())):
-        problems.append(Problem(side, "nan", f"the {side} model answers NaN for {bad:,} of {len(frame):,} rows", bad))
+    wrong = check_outputs(outputs, len(frame), outputs.classes)
+    if shapes := [one.clause for one in wrong if one.kind == "shape"]:
+        raise ModelError(f"the {side} model {'; '.join(shapes)}. Give a model that answers every row once, in order.")
+    problems = [Problem(side, one.kind, f"the {side} model {one.clause}", one.rows) for one in wrong]
     probe = frame.iloc[: min(200, len(frame))]
     again = model.predict(probe)
     if differing := _differing(outputs, again, len(probe)):

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from workbench.models import Input, Model, ModelError, Outputs, open_model
-from workbench.models.checked import check_outputs, is_repeatable
+from workbench.models.checked import check_outputs
 from workbench.models.inputs import conform
 
 Open = Callable[..., Model]
@@ -205,14 +205,14 @@ def test_a_gap_in_a_decision_is_no_decision() -> None:
     outputs = answer('column:gap != "Low"')
     assert outputs.labels.tolist() == [0, None, 1, 0]
     problems = check_outputs(outputs, 4, (0, 1))
-    assert [(problem.kind, problem.rows) for problem in problems] == [("missing", (1,))]
+    assert [(problem.kind, problem.rows) for problem in problems] == [("nan", 1)]
 
 
 def test_wrong_answers_are_named() -> None:
     good = Outputs((0, 1), scores=np.array([[0.4, 0.6], [1.0, 0.0]]), labels=np.array([1, 0]))
-    assert check_outputs(good, 2, (0, 1)) == []
+    assert check_outputs(good, 2, (0, 1)) == ()
     kinds = {
-        "missing": Outputs((0, 1), scores=np.array([[np.nan, np.nan], [1.0, 0.0]])),
+        "nan": Outputs((0, 1), scores=np.array([[np.nan, np.nan], [1.0, 0.0]])),
         "infinite": Outputs(values=np.array([np.inf, 1.0])),
         "range": Outputs((0, 1), scores=np.array([[-0.2, 1.2], [1.0, 0.0]])),
         "sum": Outputs((0, 1), scores=np.array([[0.2, 0.2], [1.0, 0.0]])),
@@ -220,28 +220,15 @@ def test_wrong_answers_are_named() -> None:
         "shape": Outputs((0, 1), scores=np.array([[1.0, 0.0]])),
     }
     for kind, outputs in kinds.items():
-        problems = check_outputs(outputs, 2, outputs.classes)
-        assert [problem.kind for problem in problems] == [kind]
-        assert problems[0].rows == (() if kind == "shape" else (0,))
+        (wrong,) = check_outputs(outputs, 2, outputs.classes)
+        assert (wrong.kind, wrong.rows) == (kind, 2 if kind == "shape" else 1)
+        assert kind == "shape" or wrong.clause.endswith("for 1 of 2 rows")
     assert check_outputs(Outputs(), 2)[0].kind == "shape"
+    assert check_outputs(Outputs((0, 1), scores=np.zeros((0, 2)), labels=np.zeros(0)), 0, (0, 1)) == ()
 
 
-class Fickle:
-    """Answers one row differently each time."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def predict(self, frame: pd.DataFrame) -> Outputs:
-        self.calls += 1
-        values = np.array([np.nan, 1.0, float(self.calls)])
-        return Outputs(values=values)
-
-
-def test_an_answer_that_changes_is_named() -> None:
-    problems = is_repeatable(Fickle(), pd.DataFrame({"a": [1, 2, 3]}))  # type: ignore[arg-type]
-    assert [(problem.kind, problem.rows) for problem in problems] == [("unstable", (2,))]
-    assert is_repeatable(open_model("column:chance"), COLUMN) == []
+def test_labels_of_one_spelling_are_the_class() -> None:
+    assert check_outputs(Outputs(("0", "1"), labels=np.array([True, False])), 2, ("0", "1")) == ()
 
 
 def test_onnx_graphs_answer_as_the_pipeline_they_were_made_from(

@@ -116,10 +116,11 @@ def _answers(scored: Scored, name: str, side: Side, limits: Limits) -> Finding:
         return ANSWERS.absent("no rows were scored: give a holdout that has some", name)
     missing = int((~responded(side)).sum())
     told = [f"no usable answer for {missing:,} of {len(scored):,} rows"] if missing else []
-    twice = [problem for problem in scored.problems if (problem.side, problem.kind) == (name, "unrepeatable")]
-    told += [problem.message for problem in twice]
+    odd = [one for one in scored.problems if one.side == name and one.kind in ("unrepeatable", "range", "sum")]
+    told += [one.message for one in odd]
     title = f"{name.capitalize()}: {'; '.join(told)}" if told else ""
-    measure = Measure(value=missing + sum(problem.rows for problem in twice), n=len(scored), unit="rows")
+    count = missing + sum(one.rows for one in odd if one.kind != "sum")  # one class against the rest is no fault
+    measure = Measure(value=count, n=len(scored), unit="rows")
     pair = (measure, None) if name == "legacy" else (None, measure)
     return ANSWERS.found(title, name, legacy=pair[0], candidate=pair[1], limit=limits.get(ANSWERS.id))
 

@@ -2,109 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import Label, Model, Outputs
+from workbench.models.protocol import Label, Outputs, normal
 
-if TYPE_CHECKING:
-    import pandas as pd
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing wrong with a model's answers. rows: places of up to 20 rows it was seen in; count: of all of them."""
+class Wrong:
+    """One thing wrong with a model's answers: what, in a clause that follows "the model", and in how many rows."""
 
-    kind: Literal["shape", "missing", "infinite", "range", "sum", "label", "unstable"]
-    message: str
-    rows: tuple[int, ...] = ()
-    count: int = 0
+    kind: Literal["shape", "nan", "infinite", "range", "sum", "label"]
+    clause: str
+    rows: int = 0
 
 
-def check_outputs(outputs: Outputs, n: int, classes: tuple[Label, ...] = ()) -> list[Problem]:
-    """What is wrong with a model's answers for n rows; [] where nothing is. classes: () for regression."""
+def check_outputs(outputs: Outputs, n: int, classes: tuple[Label, ...] = ()) -> tuple[Wrong, ...]:
+    """What is wrong with a model's answers for n rows; () where nothing is. classes: () for regression."""
     parts = {
         name: getattr(outputs, name) for name in ("scores", "values", "labels") if getattr(outputs, name) is not None
     }
     if not parts:
-        return [Problem("shape", "the model answered nothing: neither scores, values nor labels")]
-    problems = [_shape(name, part, n, len(classes)) for name, part in parts.items()]
-    wrong = [problem for problem in problems if problem is not None]
-    if wrong:
-        return wrong
-    found = [_numbers(name, parts[name]) for name in ("scores", "values") if name in parts]
-    problems = [problem for group in found for problem in group]
-    if "scores" in parts:
-        problems += _probabilities(parts["scores"])
-    if "labels" in parts:
-        problems += _labels(parts["labels"], classes)
-    return [problem for problem in problems if problem is not None]
+        return (Wrong("shape", "answers nothing: neither scores, values nor labels", n),)
+    shapes = tuple(wrong for name, part in parts.items() if (wrong := _shape(name, part, n, len(classes))))
+    if shapes:
+        return shapes
+    return tuple(wrong for wrong in _contents(parts, n, classes) if wrong.rows)
 
 
-def is_repeatable(model: Model, frame: pd.DataFrame) -> list[Problem]:
-    """Ask for the same rows twice; [] where every answer is the same to the bit (NaN equals NaN)."""
-    first, second = model.predict(frame), model.predict(frame)
-    problems = []
-    for name in ("scores", "values", "labels"):
-        one, other = getattr(first, name), getattr(second, name)
-        if one is None or other is None or one.shape != other.shape:
-            if one is not other:
-                problems.append(Problem("unstable", f"the model answered {name} of another shape the second time"))
-            continue
-        differs = (one != other) & ~((one != one) & (other != other))
-        rows = np.flatnonzero(differs.reshape(len(differs), -1).any(axis=1))
-        problem = _problem("unstable", "the model answered the same {count} row(s) differently the second time", rows)
-        problems += [problem] if problem else []
-    return problems
-
-
-def _problem(kind: str, message: str, rows: NDArray[np.intp]) -> Problem | None:
-    if not len(rows):
-        return None
-    return Problem(kind, message.format(count=len(rows)), tuple(int(row) for row in rows[:20]), len(rows))  # type: ignore[arg-type]
-
-
-def _shape(name: str, part: NDArray[np.generic], n: int, k: int) -> Problem | None:
+def _shape(name: str, part: NDArray[np.generic], n: int, k: int) -> Wrong | None:
     want = (n, k) if name == "scores" and k else (n,)
     if part.shape == want or (name == "scores" and not k and part.ndim == 2 and len(part) == n):
         return None
-    return Problem("shape", f"the model answered {name} of shape {part.shape} for {n} rows, where {want} is due")
+    return Wrong("shape", f"answers {name} of shape {part.shape} for {n} rows, where {want} is due", n)
 
 
-def _numbers(name: str, part: NDArray[np.float64]) -> list[Problem | None]:
-    by_row = part.reshape(len(part), -1)
-    return [
-        _problem("missing", f"the model answered NaN ({name}) for {{count}} row(s)", _rows(np.isnan(by_row))),
-        _problem("infinite", f"the model answered infinity ({name}) for {{count}} row(s)", _rows(np.isinf(by_row))),
-    ]
+def _contents(parts: dict[str, NDArray[np.float64]], n: int, classes: tuple[Label, ...]) -> Iterator[Wrong]:
+    numbers = parts.get("scores", parts.get("values"))
+    if numbers is not None:
+        yield _wrong("nan", "answers NaN", np.isnan(numbers), n)
+        yield _wrong("infinite", "answers infinity", np.isinf(numbers), n)
+    if "scores" in parts:
+        yield from _probabilities(parts["scores"], n)
+    elif "labels" in parts:
+        labels, known = parts["labels"].tolist(), {normal(label) for label in classes}
+        none = {label for label in set(labels) if label is None or label != label}
+        strange = {label for label in set(labels) - none if normal(label) not in known}
+        yield _wrong("nan", "answers no label", _among(labels, none), n)
+        among = ", ".join(map(str, classes[:10]))
+        yield _wrong("label", f"answers a label that is not among {among}", _among(labels, strange), n)
 
 
-def _rows(wrong: NDArray[np.bool_]) -> NDArray[np.intp]:
-    return np.flatnonzero(wrong.any(axis=1))
+def _wrong(kind: Literal["nan", "infinite", "range", "sum", "label"], clause: str, bad: Flags, n: int) -> Wrong:
+    rows = int(bad.reshape(len(bad), -1).any(axis=1).sum()) if len(bad) else 0
+    return Wrong(kind, f"{clause} for {rows:,} of {n:,} rows", rows)
 
 
-def _probabilities(scores: NDArray[np.float64]) -> list[Problem | None]:
+def _among(labels: list[Label | None], odd: set[Label | None]) -> Flags:
+    return np.array([label in odd for label in labels] if odd else [False] * len(labels), dtype=bool)
+
+
+def _probabilities(scores: NDArray[np.float64], n: int) -> Iterator[Wrong]:
     finite = np.isfinite(scores).all(axis=1)
-    outside = finite & ((scores < -1e-9) | (scores > 1 + 1e-9)).any(axis=1)
-    # One-versus-all scores need not add up to 1; probabilities of a softmax or a pair do, to float32's precision.
-    off = finite & ~outside & (np.abs(scores.sum(axis=1) - 1) > 1e-4)
-    return [
-        _problem("range", "scores of {count} row(s) are not within 0 and 1", np.flatnonzero(outside)),
-        _problem("sum", "scores of {count} row(s) do not add up to 1", np.flatnonzero(off)),
-    ]
-
-
-def _labels(labels: NDArray[np.generic], classes: tuple[Label, ...]) -> list[Problem | None]:
-    absent = np.array([label is None or label != label for label in labels.tolist()], dtype=bool)
-    foreign = ~absent & ~np.isin(labels.astype(object), np.array(classes, dtype=object)) if classes else absent & False
-    return [
-        _problem("missing", "the model answered no label for {count} row(s)", np.flatnonzero(absent)),
-        _problem(
-            "label",
-            f"labels of {{count}} row(s) are not among the classes {list(classes)[:10]}",
-            np.flatnonzero(foreign),
-        ),
-    ]
+    outside = np.asarray(finite & (np.abs(scores - 0.5) > 0.5 + 1e-9).any(axis=1))
+    # One class against the rest need not add up to 1; scores of a softmax or a pair do, to float32's precision.
+    off = np.asarray(finite & ~outside & (np.abs(scores.sum(axis=1) - 1) > 1e-4))
+    yield _wrong("range", "answers scores outside 0 to 1", outside, n)
+    yield _wrong("sum", "answers scores that do not add up to 1", off, n)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from workbench.models.base import OpenModel, from_scores
 from workbench.models.inputs import as_number
 from workbench.models.options import Options
-from workbench.models.protocol import Input, Label, ModelError, Outputs, Piece
+from workbench.models.protocol import Input, Label, ModelError, Outputs, Piece, normal
 
 PREFIX = "column:"
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -88,10 +88,10 @@ class ColumnModel(OpenModel):
     def _labels(self, values: pd.Series[Any], numbers: NDArray[np.float64] | None) -> Outputs:
         """Each value as the class it spells."""
         classes = self.classes or _distinct(values)
-        spelled = {_spell(label): label for label in classes}
+        spelled = {normal(label): label for label in classes}
         absent = values.isna().to_numpy(dtype=bool)
         labels = np.full(len(values), None, dtype=object)
-        labels[~absent] = [spelled.get(_spell(value), value) for value in values[~absent].tolist()]
+        labels[~absent] = [spelled.get(normal(value), value) for value in values[~absent].tolist()]
         foreign = [label for label in pd.unique(labels) if label is not None and label not in classes]
         if foreign:
             raise ModelError(
@@ -138,15 +138,6 @@ def _between(numbers: NDArray[np.float64]) -> bool:
 
 def _distinct(values: pd.Series[Any]) -> tuple[Label, ...]:
     return tuple(sorted(pd.unique(values.dropna()).tolist(), key=lambda value: (str(type(value)), value)))
-
-
-def _spell(value: Any) -> str:
-    """1, 1.0, True and "1" are one label."""
-    if isinstance(value, bool | np.bool_):
-        return str(int(value))
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return {"true": "1", "false": "0"}.get(str(value).lower(), str(value))
 
 
 def _same_type(classes: tuple[Label, ...]) -> bool:
