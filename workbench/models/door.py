@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from workbench.models.options import Options
 from workbench.models.protocol import Model, ModelError
+from workbench.models.sandbox import CODE, DATA, protection
 
 IN_HOST = ("pickle",)
 """Formats that could run code: they are opened in a process of their own, never in this one."""
@@ -53,20 +54,18 @@ def in_host(model: Model) -> Model:
 def _in_host(uri: str, folder: Path, options: Options) -> Model:
     from workbench.models.client import HostModel
 
-    if not uri.startswith("python:"):
-        path = find(uri, folder)
-        _refuse_unsafe(path)
-        uri, folder = str(path.resolve()), path.resolve().parent
-    return HostModel(uri, folder.resolve(), options)
-
-
-def _refuse_unsafe(path: Path) -> None:
-    """A pickle is walked here, before a host is even started."""
-    from workbench.models.safety import inspect
+    if uri.startswith("python:"):
+        return HostModel(uri, folder.resolve(), options, CODE)
     from workbench.models.sniff import sniff
 
-    if sniff(path).format == "pickle":
-        inspect(path)
+    path = find(uri, folder)
+    if sniff(path).format not in IN_HOST:
+        return HostModel(str(path.resolve()), path.resolve().parent, options, DATA)
+    # A pickle is walked here, before a host is even started.
+    from workbench.models.safety import inspect
+
+    inspect(path)
+    return HostModel(str(path.resolve()), path.resolve().parent, options, protection())
 
 
 def open_here(uri: str, folder: Path, options: Mapping[str, object]) -> Any:

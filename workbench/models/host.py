@@ -11,12 +11,13 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from workbench.models.protocol import ModelError, Refused
+from workbench.models.sandbox import hold
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -157,6 +158,7 @@ def serve(stream: IO[bytes], out: IO[bytes]) -> None:
     host = Host()
     while (message := receive(stream)) is not None:
         header, parts = message
+        allow(header.get("cpu"))
         try:
             reply, data = host.handle(header, parts)
         except MemoryError:
@@ -177,14 +179,20 @@ def _out_of_memory() -> str:
     )
 
 
-def main(memory_mb: int | None = None) -> None:
+def allow(seconds: int | None) -> None:
+    """Processor time for the next request: a host whose caller is gone must not compute for ever."""
+    if seconds is not None:
+        hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        until = int(time.process_time()) + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (until if hard < 0 else min(until, hard), hard))
+
+
+def main(limits: Mapping[str, int]) -> None:
     """Take stdin and stdout for the protocol, and leave the model a stdout that is stderr."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(2, 1)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_mb is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mb << 20, memory_mb << 20))
+    hold(limits)
     serve(requests, answers)
     sys.stdout.flush()
