@@ -46,6 +46,7 @@ def compare(estimator: Any, model: Lifted, rows: pd.DataFrame, atol: float) -> N
     if hasattr(estimator, "predict_proba"):
         assert answers.scores is not None
         np.testing.assert_allclose(answers.scores, estimator.predict_proba(rows), rtol=0, atol=atol)
-    else:
-        assert answers.scores is None
+        return
+    assert answers.scores is None
+    if hasattr(estimator, "decision_function"):
         np.testing.assert_allclose(answers.raw, estimator.decision_function(rows), rtol=1e-12, atol=atol)

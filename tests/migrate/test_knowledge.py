@@ -32,6 +32,8 @@ def test_every_kind_said_to_lift_has_a_converter_and_the_other_way_round():
 def test_every_kind_is_a_class_and_every_option_of_it_is_known(kind):
     if kind == "sklearn.impute.IterativeImputer":
         pytest.skip("experimental: scikit-learn shows it only on request")
+    if "Halving" in kind:
+        importlib.import_module("sklearn.experimental.enable_halving_search_cv")
     module, _, name = kind.rpartition(".")
     cls = getattr(importlib.import_module(module), name, None)
     if cls is None:

@@ -2,8 +2,9 @@
 
 `exact`: the same answers up to the rounding of the last digit. `difference`: lifted, with a difference that is named.
 `retrain`: no exact torch form here. `aside`: not on the way from a row to its answer. `unknown`: not in the table.
-needs: what must hold for that (an option has one of these values, a part is not there). options: the constructor
-options that were considered; a piece with another one is newer than this knowledge, and so unknown.
+needs: what must hold for that (an option has one of these values, a part is not there, a condition of `nested` does
+not hold). differs: what must hold for the same answers; else it is lifted with that difference. options: the
+constructor options that were considered; a piece with another one is newer than this knowledge, and so unknown.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from workbench.models.nested import CONDITIONS
 from workbench.models.protocol import Piece
 
 Status = Literal["exact", "difference", "retrain", "aside", "unknown", "closed"]
@@ -56,6 +58,9 @@ def known(piece: Piece) -> Known:
         return Known(
             "unknown", int(table()["unknown_effort"]), why, "Update the workbench, or train without the option."
         )
+    for need in row.get("differs", ()):
+        if not _holds(piece, need):
+            return Known("difference", int(row["effort"]), need["why"], need["advice"])
     status, effort = row["status"], int(row["effort"])
     why, advice = row.get("note", ""), row.get("advice", "")
     if status == "exact" and _newer(piece):
@@ -87,8 +92,12 @@ def _stranger(piece: Piece) -> Known:
 
 
 def _holds(piece: Piece, need: Mapping[str, Any]) -> bool:
+    if "when" in need:
+        return not CONDITIONS[need["when"]](piece)
     if "child" in need:
         return all(name != need["child"] for name, _ in piece.children)
+    if any(piece.params.get(name) in spared for name, spared in need.get("unless", {}).items()):
+        return True
     return piece.params.get(need["param"]) in need["one_of"]
 
 

@@ -33,6 +33,9 @@ FITTED_IN_PARAMS = {
 
 REPLACED_BY_TREES = ("estimators_", "tree_", "_predictors", "_bin_mapper", "_Booster", "init_", "estimator_")
 
+TEMPLATES = ("estimator", "base_estimator", "estimator_", "base_estimator_")
+"""What the members of a committee were cloned from; it is not fitted."""
+
 CHECK_ONLY = "partial:sklearn.utils.validation.check_array"
 """The function HistGradientBoosting puts on its numeric columns: it checks them and changes nothing."""
 
@@ -53,7 +56,9 @@ def sklearn_piece(estimator: Any) -> Piece:
     kind = public_name(type(estimator))
     trees, refused = estimator_trees.trees_of(estimator)
     hidden = REPLACED_BY_TREES if trees is not None else ()
+    hidden += TEMPLATES if "estimators_" in vars(estimator) else ()
     params, arrays, parts = _read(estimator, kind, hidden)
+    _read_answers(estimator, params, arrays)
     if refused:
         params["trees_refused"] = refused
     if params.get("func") == CHECK_ONLY:
@@ -66,6 +71,27 @@ def sklearn_piece(estimator: Any) -> Piece:
         parts = (*_before_trees(estimator), *parts)
     children = tuple((name, sklearn_piece(part)) for name, part in parts)
     return Piece(kind, version_of(type(estimator)), params, arrays, children, trees)
+
+
+ANSWERS = ("predict", "predict_proba", "decision_function")
+
+
+def _read_answers(estimator: Any, params: dict[str, Plain], arrays: dict[str, NDArray[np.generic]]) -> None:
+    """What only properties tell: `responds_`, the ways a model answers; its classes; what a committee or a threshold
+    makes of its options."""
+    if not hasattr(estimator, "predict"):
+        return
+    params["responds_"] = [name for name in ANSWERS if hasattr(estimator, name)]
+    if isinstance(classes := getattr(estimator, "classes_", None), np.ndarray):
+        arrays.setdefault("classes_", classes)
+    if params.get("weights") is not None and hasattr(estimator, "_weights_not_none"):
+        params["weights_"] = plain(estimator._weights_not_none)
+    if hasattr(estimator, "multilabel_"):
+        params["multilabel_"] = plain(estimator.multilabel_)
+    if hasattr(estimator, "best_params_") and not hasattr(estimator, "best_estimator_"):
+        params["refit_"] = False
+    if hasattr(estimator, "_curve_scorer"):
+        params["pos_label_"] = plain(estimator._curve_scorer._get_pos_label())
 
 
 def public_name(cls: type) -> str:

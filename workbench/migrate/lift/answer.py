@@ -61,6 +61,8 @@ class Answer(Op):
 def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
     """Raw sums through the link. "huber": (clip(raw, -1, 1) + 1) / 2 (Zhang 2002), each class on its own."""
     link = config["link"]
+    if config["float32"] and link in ("sigmoid", "softmax"):
+        return _single(raw.float(), str(link), float(config["link_scale"])).double()  # type: ignore[arg-type]
     if link == "softmax":
         return torch.softmax(raw, dim=1)
     if link in ("sigmoid", "sigmoid-ova"):
@@ -75,6 +77,17 @@ def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
     if link == "signed-square":
         return torch.sign(raw) * raw * raw
     return torch.exp(raw) if link == "exp" else raw
+
+
+def _single(raw: Tensor, link: str, scale: float) -> Tensor:
+    """The link in float32 and in the library's own steps (XGBoost's `common/math.h`), so that bits are the same.
+
+    The exponential alone is taken in float64 and rounded, as a correctly rounded expf is.
+    """
+    if link == "sigmoid":
+        return 1.0 / (torch.exp((-raw * scale).clamp(max=88.7).double()).float() + 1.0)
+    powers = torch.exp((raw - raw.amax(dim=1, keepdim=True)).double()).float()
+    return powers / powers.double().sum(dim=1, keepdim=True).float()
 
 
 def _shares(chance: Tensor) -> Tensor:

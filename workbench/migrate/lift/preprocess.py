@@ -142,10 +142,8 @@ def function_transformer(piece: Piece, columns: Columns, context: Context) -> tu
     return _then(piece, columns, Function({"function": name}))
 
 
-@transformer("passthrough", "sklearn.frozen.FrozenEstimator")
+@transformer("passthrough")
 def passthrough(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
-    if piece.children:
-        raise CannotLift(piece.kind, "what it freezes is not lifted on its own", "Use the frozen estimator itself")
     return kept(columns)
 
 

@@ -1,0 +1,70 @@
+"""Models inside models, as pieces: which one answers, and in which precision."""
+
+from __future__ import annotations
+
+from workbench.models.protocol import Piece
+
+INSIDE = {
+    "sklearn.model_selection.GridSearchCV": "best_estimator_",
+    "sklearn.model_selection.RandomizedSearchCV": "best_estimator_",
+    "sklearn.model_selection.HalvingGridSearchCV": "best_estimator_",
+    "sklearn.model_selection.HalvingRandomSearchCV": "best_estimator_",
+    "sklearn.frozen.FrozenEstimator": "estimator",
+    "sklearn.model_selection.FixedThresholdClassifier": "estimator_",
+    "sklearn.model_selection.TunedThresholdClassifierCV": "estimator_",
+}
+"""Wrappers of one model, and the name of that model among their parts."""
+
+
+def last(piece: Piece) -> Piece:
+    """The model that answers: behind pipelines and wrappers of one model."""
+    while True:
+        parts = dict(piece.children)
+        if piece.kind == "sklearn.pipeline.Pipeline" and piece.children:
+            piece = piece.children[-1][1]
+        elif INSIDE.get(piece.kind) in parts:
+            piece = parts[INSIDE[piece.kind]]
+        else:
+            return piece
+
+
+def members(piece: Piece, name: str = "estimators_") -> list[Piece]:
+    """The fitted models of a committee, in its order."""
+    return [part for key, part in piece.children if key.startswith(f"{name}.")]
+
+
+def single(piece: Piece) -> bool:
+    """Whether the library gives the model's answers in float32."""
+    return last(piece).kind.startswith("xgboost.")
+
+
+def hands_on_single(piece: Piece) -> bool:
+    """Whether a stack's last model, one that is no tree ensemble, gets nothing but float32: it then computes in it."""
+    parts, end = members(piece), dict(piece.children).get("final_estimator_")
+    return (
+        bool(parts)
+        and all(map(single, parts))
+        and not piece.params.get("passthrough")
+        and end is not None
+        and (end.trees is None)
+    )
+
+
+def temperature_of_single(piece: Piece) -> bool:
+    """Whether a temperature is applied to answers in float32, and so in float32."""
+    inner = dict(piece.children).get("estimator")
+    return piece.params.get("method") == "temperature" and inner is not None and single(inner)
+
+
+def started_by_no_trees(piece: Piece) -> bool:
+    """Whether boosting starts from a model that computes in the float32 it is given, and is no tree ensemble."""
+    start = dict(piece.children).get("init_")
+    return start is not None and start.trees is None
+
+
+CONDITIONS = {
+    "hands on float32": hands_on_single,
+    "temperature of float32": temperature_of_single,
+    "started by no trees": started_by_no_trees,
+}
+"""What `knowledge.json` asks by name."""
