@@ -1,0 +1,5 @@
+"""Exact Shapley values of tree ensembles, from the tree IR."""
+
+from workbench.measure.attribution.exact.engine import TreeShapley
+
+__all__ = ["TreeShapley"]
