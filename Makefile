@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types contracts unit notebooks slow browser chromium format schemas pictures clean
+.PHONY: demo test setup lint types contracts unit notebooks slow browser chromium format schemas pictures benchmarks clean
 
 demo: $(READY)
 	@test -f demo/migration.yaml || $(BIN)/workbench demo demo
@@ -64,6 +64,11 @@ schemas: $(READY)
 
 pictures: demo
 	$(BIN)/python docs/pictures.py demo
+
+# Half an hour on a machine that does nothing else; `python -m benchmarks trees --quick` takes minutes.
+benchmarks: $(READY)
+	$(BIN)/python -m benchmarks fidelity
+	$(BIN)/python -m benchmarks trees
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,37 @@
+"""`python -m benchmarks trees|fidelity|measures|simulations`: measure, keep the tables, write the pages."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+
+# One thread unless a measurement sets more: before any library reads it.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=("trees", "fidelity", "measures", "simulations"))
+    parser.add_argument("--quick", action="store_true", help="a selection that takes minutes")
+    parser.add_argument("--threads", type=_numbers, help="trees: numbers of threads, for example 1,2")
+    parser.add_argument("--batches", type=_numbers, help="trees: rows asked at once, for example 1,64,1024")
+    given = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    if given.what == "trees":
+        from benchmarks import trees
+
+        trees.main(given.batches, given.threads, given.quick)
+    elif given.what == "fidelity":
+        from benchmarks import fidelity
+
+        fidelity.main()
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+if __name__ == "__main__":
+    main()

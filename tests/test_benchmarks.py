@@ -1,0 +1,163 @@
+"""The benchmarks' own parts, and the errors of other tools that they claim to reproduce."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not a package that is installed
+
+from benchmarks import fidelity, places, tables, trees
+from benchmarks.guest import Guest, GuestError
+from benchmarks.shapes import SHAPES, names, rows
+from benchmarks.timing import Timed, race
+
+
+def _lasting(milliseconds: float) -> Timed:
+    """A side that says how long it took, and takes no time."""
+    jitter = np.random.default_rng(int(milliseconds * 10))
+
+    def timed(calls: int) -> tuple[int, int]:
+        took = int(calls * milliseconds * 1e6 * float(np.exp(jitter.normal(0, 0.002))))
+        return took, 2 * took
+
+    return timed
+
+
+def test_a_race_finds_the_ratio_and_leaves_out_what_does_not_fit_the_time() -> None:
+    sides = {"ours": _lasting(1.0), "twice": _lasting(2.0), "slow": _lasting(1e5)}
+    raced, left_out = race(sides, block=0.02, seconds=5.0, most=10, seed=0)
+    assert raced.names == ("ours", "twice", "control")
+    assert list(left_out) == ["slow"]
+    ratio = raced.ratio("twice")
+    assert ratio.low < 2.0 < ratio.high
+    assert ratio.high - ratio.low < 0.05
+    assert raced.stable
+    assert raced.ratio("twice", "cpu").value == pytest.approx(2.0, abs=0.02)
+
+
+def test_answers_are_alike_or_told_apart() -> None:
+    own = np.array([[0.2, 0.8], [0.6, 0.4]])
+    assert trees.differs(own, own + 1e-7) == ""
+    assert "1 of 2 labels" in trees.differs(own, own[[0, 0]])
+    assert trees.differs(own, own + 1e-3) != ""
+    assert trees.differs(own, np.full_like(own, np.nan)) != ""
+
+
+def test_rows_are_numbers_that_float32_holds() -> None:
+    for shape in SHAPES:
+        X = shape.rows(500, 3)
+        assert np.array_equal(X, X.astype(np.float32).astype(np.float64), equal_nan=True)
+        assert np.isnan(X).any() == shape.missing
+    assert list(SHAPES[0].frame(X).columns) == names()
+    coded = next(shape for shape in SHAPES if shape.coded and shape.family == "lightgbm")
+    frame = coded.frame(coded.rows(500, 3))
+    assert isinstance(frame["f2"].dtype, pd.CategoricalDtype)
+
+
+def test_shapley_values_by_definition_of_a_product_and_a_sum() -> None:
+    """x0·x1 against a background of zeros shares the product equally; a sum gives each its own term."""
+    asked, background = np.array([[2.0, 3.0, 5.0]]), np.zeros((4, 3))
+    values = fidelity.by_definition(lambda X: X[:, 0] * X[:, 1] + 7 * X[:, 2], asked, background)
+    assert values == pytest.approx(np.array([[3.0, 3.0, 35.0]]))
+
+
+def test_a_guest_answers_refuses_and_ends() -> None:
+    guest = Guest(Path(sys.executable), "benchmarks.onnx_side", 1)
+    try:
+        with pytest.raises(GuestError, match="FileNotFoundError"):
+            guest.ask("convert", file="none.pkl", to="none.onnx", family="sklearn", features=1)
+    finally:
+        guest.close()
+
+
+def test_a_section_is_written_between_its_markers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "docs").mkdir()
+    page = tmp_path / "docs" / "page.md"
+    page.write_text("before\n<!-- one -->\nold\n<!-- /one -->\nafter\n")
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    tables.write("page.md", "one", "new")
+    tables.write("page.md", "one", "newer")
+    assert page.read_text() == "before\n<!-- one -->\nnewer\n<!-- /one -->\nafter\n"
+    with pytest.raises(ValueError, match="add both lines"):
+        tables.write("page.md", "two", "new")
+
+
+def test_numbers_keep_three_digits() -> None:
+    shown = [tables.number(value) for value in (2.0, 12.34, 1234.6, 0.01234, 1.2e-9, math.nan, 5)]
+    assert shown == ["2.00", "12.3", "1,235", "0.0123", "1.2e-09", "", "5"]
+
+
+def test_the_page_has_a_place_for_every_part() -> None:
+    text = (places.ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    for section in ("trees", "fidelity", "measures"):
+        assert f"<!-- {section} -->" in text
+        assert f"<!-- /{section} -->" in text
+
+
+def _is_exact(found: fidelity.Case) -> None:
+    assert found.ours_flips == 0
+    assert found.ours_off < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "case", [fidelity.xgboost_base_score, fidelity.hist_missing, fidelity.hist_categories, fidelity.lightgbm_missing]
+)
+def test_hummingbird_changes_labels_and_ours_does_not(case, tmp_path: Path) -> None:
+    _need("hummingbird")
+    found = case(tmp_path)
+    assert found.flips > 100
+    assert found.off > 0.1
+    _is_exact(found)
+
+
+@pytest.mark.slow
+def test_hummingbird_refuses_text_and_ours_does_not(tmp_path: Path) -> None:
+    _need("hummingbird")
+    found = fidelity.pipeline_strings(tmp_path)
+    assert math.isnan(found.flips)
+    assert "Error" in found.said
+    _is_exact(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [fidelity.hist_onnx, fidelity.lightgbm_float32])
+def test_onnx_changes_labels_and_ours_does_not(case, tmp_path: Path) -> None:
+    _need("onnx")
+    found = case(tmp_path)
+    assert found.flips > 0, found.said
+    _is_exact(found)
+
+
+@pytest.mark.slow
+def test_raw_categories_mislead_lightgbm_and_not_us(tmp_path: Path) -> None:
+    found = fidelity.lightgbm_raw_categories(tmp_path)
+    assert found.flips > 100
+    _is_exact(found)
+
+
+@pytest.mark.slow
+def test_shap_is_wrong_about_categories_and_ours_is_not(tmp_path: Path) -> None:
+    found = fidelity.hist_attribution(tmp_path)
+    assert found.off > 0.5
+    assert found.said == "its additivity check passes"
+    assert found.ours_off < 1e-9
+
+
+def _need(name: str) -> None:
+    """Build the environment once, or skip with the reason where it cannot be built."""
+    try:
+        places.python_of(name)
+    except places.CannotBuildError as error:
+        pytest.skip(str(error))
+
+
+def test_rows_are_seeded() -> None:
+    assert np.array_equal(rows(10, 1), rows(10, 1))
+    assert not np.array_equal(rows(10, 1), rows(10, 2))
