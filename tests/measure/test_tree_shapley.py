@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -291,3 +292,36 @@ def test_categories_of_histogram_boosting_are_exact_where_shap_is_wrong() -> Non
 
     for row, found in zip(X[:5], values):
         np.testing.assert_allclose(found, shapley(game(row), 5), atol=1e-9)
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cuda"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_torch_gives_the_same_values(kind: str, device: str) -> None:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    trees = ensemble(21, **KINDS[kind])
+    rows, background = table(trees, 40, 1), table(trees, 9, 2)
+    for most_bits in (10, 3):
+        here = TreeShapley(trees, background, most_bits=most_bits).values(rows)
+        there = TreeShapley(trees, background, most_bits=most_bits, device=device).values(rows)
+        np.testing.assert_allclose(there, here, atol=1e-12)
+
+
+def test_threads_and_turns_change_nothing() -> None:
+    trees = ensemble(22, features=4)
+    rows, background = table(trees, 40_000, 1), table(trees, 9, 2)
+    one, two = (TreeShapley(trees, background, threads=threads).values(rows) for threads in (1, 2))
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one[-3:], TreeShapley(trees, background).values(rows[-3:]))
+
+
+def test_what_cannot_be_explained_is_said() -> None:
+    trees = ensemble(23)
+    with pytest.raises(ValueError, match="how many training rows"):
+        TreeShapley(dataclasses.replace(trees, cover=np.zeros_like(trees.cover)))
+    with pytest.raises(ValueError, match="no value"):
+        TreeShapley(dataclasses.replace(trees, value=np.full_like(trees.value, np.nan)))
+    with pytest.raises(ValueError, match="5 columns"):
+        TreeShapley(trees, table(trees, 3, 0)).values(np.zeros((2, 4)))

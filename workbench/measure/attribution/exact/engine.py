@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from workbench.measure.attribution.exact import deep
 from workbench.measure.attribution.exact.groups import Groups, cut
 from workbench.measure.attribution.exact.lookup import add_lines, pattern_shares
+from workbench.measure.attribution.exact.on_torch import TorchLookup
 from workbench.measure.attribution.exact.splits import Floats, Ints, Splits, splits_of
 from workbench.measure.attribution.exact.tables import Game, Tables, starts, tables
 from workbench.models.trees import Trees
@@ -28,7 +29,8 @@ class TreeShapley:
     background: float64 [m, F], the rows an absent feature takes its values from (interventional values); None for
     path-dependent values, where it takes the ways the training rows took. players: int [F], the player each feature
     belongs to, by default one each: features that are made from one raw column are one player. threads: rows are
-    shared out among so many. base: float64 [K], the mean over the background.
+    shared out among so many. device: "cpu" (compiled), or a torch device; leaves too deep for a table stay on the CPU.
+    base: float64 [K], the mean over the background.
 
     Raises ValueError where a leaf has no value, and for path-dependent values where the file has no covers.
     """
@@ -41,8 +43,9 @@ class TreeShapley:
         players: Sequence[int] | None = None,
         most_bits: int = MOST_BITS,
         threads: int = 1,
+        device: str = "cpu",
     ) -> None:
-        self.trees, self.threads = trees, threads
+        self.trees, self.threads, self.device = trees, threads, device
         self._splits: Splits = splits_of(trees)
         self._game = game_of(trees, players, background is None)
         self._groups: Groups = _groups(trees, self._game, most_bits)
@@ -90,10 +93,14 @@ class TreeShapley:
     def _sum(self, X: Floats, found: Tables, positions: int) -> Floats:
         X = _checked(self.trees, X)
         out = np.zeros((len(X), positions * self._game.outputs))
+        elsewhere = None if self.device == "cpu" else TorchLookup(self._splits, self._groups, found, self.device)
 
         def turn(start: int) -> None:
             symbols, part = self._splits.read(X[start : start + TURN]), out[start : start + TURN]
-            add_lines(symbols, *self._asked, found.lines, found.first, found.places, found.places_first, part)
+            if elsewhere:
+                elsewhere.add(symbols, part)
+            else:
+                add_lines(symbols, *self._asked, found.lines, found.first, found.places, found.places_first, part)
             if self._groups.deep.any():
                 deep.add(self.trees, self._splits, self._game, self._groups.deep, self._background, symbols, part)
 
