@@ -172,7 +172,7 @@ def test_the_learned_base_score_is_counted(numbers: pd.DataFrame, answers: dict[
     np.testing.assert_allclose(read.trees.base, np.log(0.05 / 0.95), atol=1e-4)
 
 
-def test_a_model_that_stopped_early_says_so(
+def test_a_model_that_stopped_early_answers_with_its_best_rounds_and_says_so(
     numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open
 ) -> None:
     cross = xgboost.XGBClassifier(n_estimators=60, early_stopping_rounds=3, n_jobs=1, learning_rate=1.0)
@@ -182,11 +182,12 @@ def test_a_model_that_stopped_early_says_so(
     cross.save_model(tmp_path / "m.json")
     best, total = cross.best_iteration + 1, cross.get_booster().num_boosted_rounds()
     assert best < total
-    with pytest.raises(ModelError, match=rf"rounds: {best} or rounds: {total}"):
-        opened("m.json", folder=tmp_path)
     for reader in ("library", "workbench"):
-        short = opened("m.json", folder=tmp_path, rounds=best, reader=reader).predict(numbers)
-        np.testing.assert_allclose(short.scores, cross.predict_proba(numbers), atol=1e-6)
+        for rounds in ({}, {"rounds": best}):
+            model = opened("m.json", folder=tmp_path, reader=reader, **rounds)
+            assert (f"best {best} rounds" in model.answered_by) == (not rounds)  # type: ignore[attr-defined]
+            np.testing.assert_allclose(model.predict(numbers).scores, cross.predict_proba(numbers), atol=1e-6)
+            assert model.describe().params["rounds"] == best
         whole = opened("m.json", folder=tmp_path, rounds=total, reader=reader).predict(numbers)
         np.testing.assert_allclose(whole.scores[:, 1], cross.get_booster().predict(xgboost.DMatrix(numbers)), atol=1e-6)
     with pytest.raises(ModelError, match="option rounds is 99"):

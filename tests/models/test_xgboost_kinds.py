@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,15 @@ def test_damaged_linear_boosters_are_refused(numbers: pd.DataFrame, answers: dic
         read_xgboost(text[:at] + b"1e99" + text[text.index(b",", at) :])
     with pytest.raises(ModelError, match="weights for 5 features"):
         read_xgboost(text[:at] + b"1.0," + text[at:])
+
+
+@pytest.mark.parametrize("path, value", [("tree_info", [[0]]), ("num_parallel_tree", "-0"), ("num_parallel_tree", "0")])
+def test_what_a_fuzzer_found(numbers: pd.DataFrame, answers: dict[str, Any], path: str, value: Any) -> None:
+    booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(numbers, label=answers["regression"]), 2)
+    document = json.loads(booster.save_raw("json"))
+    model = document["learner"]["gradient_booster"]["model"]
+    (model if path == "tree_info" else model["gbtree_model_param"])[path] = value
+    try:
+        read_xgboost(json.dumps(document).encode()).raw(np.zeros((2, 5)))
+    except ModelError as error:
+        assert len(str(error)) > 20

@@ -34,7 +34,7 @@ class BoosterModel(OpenModel):
             task=task,
             inputs=booster.inputs,
             classes=found,
-            answered_by=f"{booster.library} {version}" if live is not None else "workbench's trees",
+            answered_by=_answers(booster, version if live is not None else None),
             versions={booster.library: booster.version} if booster.version else {},
         )
         self.format, self.booster, self.live = booster.library, booster, live
@@ -65,11 +65,11 @@ class BoosterModel(OpenModel):
         """The rows with pandas categories, for the library to code by itself; an unknown value is missing to it."""
         from workbench.models.inputs import as_values
 
-        known = {}
+        known = rows.copy(deep=False)
         for name, values in self.booster.categories.items():
             column = as_values(rows[name], values)
             known[name] = pd.Categorical(column.where(column.isin(values)), categories=list(values))
-        return rows.assign(**known)
+        return known
 
     def shaped(self, answers: Floats, raw: Floats | None) -> Outputs:
         raw = raw[:, 0] if raw is not None and raw.shape[1] == 1 else raw
@@ -88,6 +88,13 @@ class BoosterModel(OpenModel):
 
     def describe(self) -> Piece:
         return self.booster.piece()
+
+
+def _answers(booster: Booster, version: str | None) -> str:
+    """Who answers, and with which rounds where that was not said by the caller but read from the file."""
+    who = "workbench's trees" if version is None else f"{booster.library} {version}"
+    rounds = booster.params.get("rounds")
+    return who + (f", its best {rounds} rounds (option rounds)" if booster.params.get("best_round") else "")
 
 
 def _classified(booster: Booster, classes: tuple[Label, ...] | None) -> tuple[Kind, tuple[Label, ...]]:
@@ -160,14 +167,23 @@ def open_xgboost(
 
     booster, mapped = _named(read_xgboost(data, rounds), features), None
     if feature_map is not None:
-        from workbench.models.feature_map import FeatureMap
-
-        mapped = FeatureMap(feature_map)
-        booster = mapped.raw(booster)
+        booster, mapped = _mapped(booster, feature_map)
+        features = booster.trees.features if mapped is None else features
+    answering = booster.params.get("rounds")
+    rounds = answering if isinstance(answering, int) else None
     live = _live_xgboost(data, threads, rounds, None if mapped else features) if reader == "library" else None
     model = XGBoostModel(booster, live, fingerprint, classes)
     model.threads, model.mapped = threads, mapped
     return model
+
+
+def _mapped(booster: Booster, entries: tuple[Entry, ...]) -> tuple[Booster, FeatureMap | None]:
+    """The booster on the map's raw columns, and the map where it is needed to make the library's inputs of them."""
+    from workbench.models.feature_map import FeatureMap
+
+    feature_map = FeatureMap(entries)
+    named = feature_map.names(booster)
+    return (feature_map.raw(booster), feature_map) if named is None else (named, None)
 
 
 def _live_xgboost(data: bytes, threads: int, rounds: int | None, features: tuple[str, ...] | None) -> Any:
@@ -178,7 +194,11 @@ def _live_xgboost(data: bytes, threads: int, rounds: int | None, features: tuple
     if xgboost is None or (is_old(data) and tuple(map(int, xgboost.__version__.split(".")[:2])) >= (3, 1)):
         return None
     live = xgboost.Booster(params={"nthread": threads})
-    live.load_model(bytearray(data))
+    try:
+        live.load_model(bytearray(data))
+    except xgboost.core.XGBoostError:
+        # A file of a newer version, with an objective this one lacks; its trees were read and checked above.
+        return None
     live = live if rounds is None else live[:rounds]
     live.set_param({"nthread": threads})
     if features is not None:
@@ -203,7 +223,8 @@ def open_lightgbm(
     live = None
     if reader == "library" and (lightgbm := _library("lightgbm")) is not None:
         # It prints a line for every training parameter that a newer version has dropped.
-        with contextlib.redirect_stdout(io.StringIO()):
+        # One from before 2.0.6 it does not read, and ours does.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(lightgbm.basic.LightGBMError):
             live = lightgbm.Booster(model_str=data.decode())
     model = LightGBMModel(booster, live, fingerprint, classes)
     model.threads = threads

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from workbench.models.booster import Booster
 from workbench.models.inputs import coded
-from workbench.models.protocol import ModelError
+from workbench.models.protocol import Label, ModelError
 from workbench.models.trees import MISSING_ZERO, Trees
 
 NUMBERS = ("q", "int", "float", "c")
@@ -77,6 +77,26 @@ class FeatureMap:
             values.setdefault(entry.column, known)
             self.codes.append(-1 if entry.value is None else known.setdefault(entry.value, len(known)))
         self.columns = {name: tuple(known) for name, known in values.items()}
+
+    def names(self, booster: Booster) -> Booster | None:
+        """For a model with categorical features of its own: named by the map, coded in the map's order of values.
+
+        None where the map lists the model's inputs one by one. Raises ModelError where a value does not fit.
+        """
+        if len(self.columns) != len(booster.trees.features) or len(self.entries) == len(booster.trees.features):
+            return None
+        coded = [name for place, name in enumerate(self.columns) if place in booster.trees.categorical]
+        if [name for name, values in self.columns.items() if values] != coded:
+            raise ModelError(
+                f"the feature map gives values of {[name for name, values in self.columns.items() if values]}, and the "
+                f"model's categorical features are {coded}: give the map of this very model"
+            )
+        known = {new: booster.categories.get(old, ()) for new, old in zip(self.columns, booster.trees.features)}
+        for name in coded:
+            if known[name] and tuple(map(str, known[name])) != self.columns[name]:
+                raise ModelError(f"the feature map and the model disagree about the values of {name!r}: leave it out")
+        categories: dict[str, tuple[Label, ...]] = {name: known[name] or self.columns[name] for name in coded}
+        return replace(booster, trees=replace(booster.trees, features=tuple(self.columns)), categories=categories)
 
     def raw(self, booster: Booster) -> Booster:
         """The booster on raw columns: a split on an indicator becomes a split on that value of its column.

@@ -43,7 +43,7 @@ LINKS: dict[str, tuple[Kind, Link]] = {
     "rank_xendcg": ("regression", "identity"),
     "custom": ("regression", "identity"),
 }
-MOST_OUTPUTS, MOST_LEAVES = 2**16, 2**24
+MOST_OUTPUTS, MOST_LEAVES, LARGEST_CODE = 2**16, 2**24, 2**20
 """More are damage, and must not be counted to."""
 CATEGORICAL, DEFAULT_LEFT = 1, 2
 """Bits of `decision_type`; bits 2 and 3 are the missing type."""
@@ -70,13 +70,16 @@ def read_lightgbm(data: bytes, categorical: tuple[str, ...] | None = None) -> Bo
 
 def _split(text: str) -> tuple[dict[str, str], list[dict[str, str]]]:
     """Header and trees, each as name=value pairs."""
-    body, end, _ = text.partition("\nend of trees")
-    if not end:
+    # Before 2.2.2 the importances were what follows the trees.
+    end = re.search(r"^(end of trees|feature importances:)", text, flags=re.MULTILINE)
+    if end is None:
         raise ModelError("it has no line 'end of trees': the file was cut short; copy or save it again")
-    head, *blocks = re.split(r"^Tree=\d+\s*$", body, flags=re.MULTILINE)
-    header = _pairs(head)
-    if len(blocks) != len(header.get("tree_sizes", "").split()):
-        raise ModelError(f"it announces {len(header.get('tree_sizes', '').split())} trees and has {len(blocks)}")
+    parts = re.split(r"^Tree=(\d+)\s*$", text[: end.start()], flags=re.MULTILINE)
+    header, numbers, blocks = _pairs(parts[0]), [int(number) for number in parts[1::2]], parts[2::2]
+    # Before 2.1 it did not say how many there are.
+    announced = len(header["tree_sizes"].split()) if "tree_sizes" in header else len(blocks)
+    if len(blocks) != announced or numbers != list(range(len(blocks))):
+        raise ModelError(f"it announces {announced} trees and has {len(blocks)}, or not in order: it is damaged")
     return header, [_pairs(block) for block in blocks]
 
 
@@ -96,14 +99,17 @@ def _booster(
         raise ModelError(f"its objective {head['objective']!r} is not one this workbench can answer for: {list(LINKS)}")
     task, link = LINKS[objective]
     link = "signed-square" if "sqrt" in options else link
-    outputs = int(head["num_tree_per_iteration"])
+    if objective == "poisson" and blocks and "num_cat" not in blocks[0]:
+        # It boosted the rate itself then, not its logarithm.
+        link = "identity"
+    outputs = int(head["num_tree_per_iteration" if "num_tree_per_iteration" in head else "num_class"])
     if not 1 <= outputs <= MOST_OUTPUTS:
         raise ModelError(f"it says it has {outputs} outputs: the file is damaged")
     features = tuple(head["feature_names"].split())
-    infos = head["feature_infos"].split()
+    infos = head["feature_infos"].split() if "feature_infos" in head else ["none"] * len(features)
     if len(features) != int(head["max_feature_idx"]) + 1 or len(infos) != len(features):
         raise ModelError(f"it names {len(features)} features and describes {len(infos)}: the file is damaged")
-    scale = next((float(option.split(":")[1]) for option in options if option.startswith("sigmoid:")), 1.0)
+    scale = _scale(head, options, "shrinkage" in (blocks or [head])[0]) if link in ("sigmoid", "sigmoid-ova") else 1.0
     codes = tuple(number for number, info in enumerate(infos) if _is_category(info))
     trees = assemble(
         [_nodes(block) for block in blocks],
@@ -134,6 +140,20 @@ def _booster(
     )
 
 
+def _scale(head: dict[str, str], options: list[str], dated: bool) -> float:
+    """The factor inside the sigmoid; before 2.0 a line of the header."""
+    given = next((option.partition(":")[2] for option in options if option.startswith("sigmoid:")), None)
+    if given is None and "sigmoid" in head and not dated:
+        raise ModelError(
+            "it was written by LightGBM before 1.1, whose versions made a probability of the same sum in two ways, "
+            "1 / (1 + exp(-s)) and 1 / (1 + exp(-2s)), and do not say which: give its answers as column:NAME"
+        )
+    scale = float(head.get("sigmoid", "1") if given is None else given)
+    if not 0 < scale < np.inf:
+        raise ModelError(f"the factor in its sigmoid is {scale}, where a positive number is due: the file is damaged")
+    return scale
+
+
 def _classes(task: Kind, outputs: int) -> tuple[Label, ...]:
     return () if task == "regression" else tuple(range(max(2, outputs)))
 
@@ -149,7 +169,7 @@ def _is_category(info: str) -> bool:
 
 def _pandas_categorical(text: str) -> list[list[Label]]:
     found = re.search(r"^pandas_categorical:(.*)$", text, flags=re.MULTILINE)
-    lists: list[list[Label]] | None = json.loads(found[1]) if found and found[1].strip() else None
+    lists: list[list[Label]] | None = json.loads(found[1]) if found and found[1].strip() not in ("", "None") else None
     return lists or []
 
 
@@ -183,24 +203,27 @@ def _nodes(block: dict[str, str]) -> Nodes:
     def inner(name: str, kind: Any = np.float64) -> NDArray[Any]:
         return _array(block, name, splits, kind) if splits else np.zeros(0, kind)
 
-    decision = inner("decision_type", np.int64)
+    first = "num_cat" not in block
+    decision = inner("decision_type", np.int64) if "decision_type" in block else np.zeros(splits, np.int64)
     coded = (decision & CATEGORICAL) > 0
     threshold = inner("threshold")
-    bits = _bits(block) if coded.any() else None
+    bits = None if not coded.any() else _one_bit(threshold[coded]) if first else _bits(block)
+    place = np.cumsum(coded) - 1 if first else threshold
     children = {side: inner(f"{side}_child", np.int64) for side in ("left", "right")}
     child = {side: np.where(number < 0, splits + ~number, number) for side, number in children.items()}
-    # The missing type says nothing at a categorical split: NaN goes right.
+    # The missing type says nothing at a categorical split: NaN goes right. At first NaN was read as 0 everywhere.
     missing = np.where(coded, MISSING_NAN, (decision >> 2) & 3)
+    default_left = coded & (threshold == 0) if first else (decision & DEFAULT_LEFT > 0) & ~coded
     return Nodes(
         feature=_then(inner("split_feature", np.int64), np.full(leaves, -1)),
         threshold=_then(np.where(coded, 0.0, threshold), np.zeros(leaves)),
         left=_then(child["left"], np.full(leaves, -1)),
         right=_then(child["right"], np.full(leaves, -1)),
-        default_left=_then((decision & DEFAULT_LEFT > 0) & ~coded, np.zeros(leaves, bool)),
+        default_left=_then(default_left, np.zeros(leaves, bool)),
         value=_then(np.zeros(splits), _array(block, "leaf_value", leaves))[:, None],
         cover=_then(_counts(block, "internal_count", splits), _counts(block, "leaf_count", leaves)),
         missing=_then(missing, np.zeros(leaves)).astype(np.uint8),
-        category=_then(np.where(coded, threshold, -1), np.full(leaves, -1)).astype(np.int64),
+        category=_then(np.where(coded, place, -1), np.full(leaves, -1)).astype(np.int64),
         bits=bits,
     )
 
@@ -238,6 +261,16 @@ def _array(block: dict[str, str], name: str, count: int, kind: Any = np.float64)
 
 def _counts(block: dict[str, str], name: str, count: int) -> NDArray[np.float64]:
     return _array(block, name, count) if block.get(name) else np.zeros(count)
+
+
+def _one_bit(codes: NDArray[np.float64]) -> NDArray[np.uint32]:
+    """Before 2.0.6 the one category that goes left was the threshold."""
+    if not ((codes >= 0) & (codes < LARGEST_CODE)).all():
+        raise ModelError(f"a category code is not within 0 and {LARGEST_CODE}: the file is damaged")
+    code = codes.astype(np.int64)
+    rows = np.zeros((len(code), int(code.max()) // 32 + 1), dtype=np.uint32)
+    rows[np.arange(len(code)), code // 32] = np.left_shift(np.uint32(1), (code % 32).astype(np.uint32))
+    return rows
 
 
 def _bits(block: dict[str, str]) -> NDArray[np.uint32]:

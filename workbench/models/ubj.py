@@ -23,7 +23,7 @@ def loads(data: bytes) -> Any:
     try:
         return reader.value(reader.take(1), 0)
     except (struct.error, UnicodeDecodeError, KeyError) as error:
-        raise ModelError(f"it is no readable UBJSON at byte {reader.at}: {error!r}") from error
+        raise ModelError(f"it is no readable UBJSON at byte {reader.at}: {repr(error)[:200]}") from error
 
 
 class _Reader:

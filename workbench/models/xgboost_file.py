@@ -38,6 +38,7 @@ LINKS: dict[str, Link] = {
     "reg:absoluteerror": "identity",
     "reg:pseudohubererror": "identity",
     "reg:quantileerror": "identity",
+    "reg:expectileerror": "identity",
     "rank:pairwise": "identity",
     "rank:ndcg": "identity",
     "rank:map": "identity",
@@ -53,7 +54,8 @@ MOST_OUTPUTS, MOST_FEATURES = 2**16, 2**22
 def read_xgboost(data: bytes, rounds: int | None = None) -> Booster:
     """A model file's bytes as a Booster, its trees checked.
 
-    rounds: how many boosting rounds answer; None is all, and refused where training stopped early before the last.
+    rounds: how many boosting rounds answer; None is all, or where training stopped early those up to the best, as
+    XGBClassifier, XGBRegressor and R's predict answer (Booster.predict of Python answers with all).
     Raises ModelError for a file that is cut short, a dump, an objective or booster that the tree IR cannot hold.
     """
     document = parse(data)
@@ -115,10 +117,12 @@ def _booster(document: dict[str, Any], learner: dict[str, Any], rounds: int | No
         trees = no_trees(features, base, LINKS[objective])
         trees.validate()
         return Booster("xgboost", version, objective, task, classes, trees, linear=linear)
-    model, drop = _first_rounds(*_gbtree(learner["gradient_booster"]), learner, outputs, rounds)
+    model, drop, answering = _first_rounds(*_gbtree(learner["gradient_booster"]), learner, outputs, rounds)
     trees = _trees(model, drop, features, learner, base)
     trees.validate()
     params: dict[str, Plain] = {"base_score": str(param["base_score"]), "n_trees": trees.n_trees}
+    if answering is not None:
+        params["rounds"], params["best_round"] = answering, rounds is None
     return Booster("xgboost", version, objective, task, classes, trees, _categories(model, features), params)
 
 
@@ -140,24 +144,29 @@ def _gbtree(booster: dict[str, Any]) -> tuple[dict[str, Any], NDArray[np.float64
 
 def _first_rounds(
     model: dict[str, Any], drop: NDArray[np.float64] | None, learner: dict[str, Any], outputs: int, rounds: int | None
-) -> tuple[dict[str, Any], NDArray[np.float64] | None]:
-    """The trees of the rounds that answer."""
-    each = outputs * int(model["gbtree_model_param"].get("num_parallel_tree", 1) or 1)
+) -> tuple[dict[str, Any], NDArray[np.float64] | None, int | None]:
+    """The trees of the rounds that answer, and how many rounds that is, None for all."""
+    parallel = max(1, int(model["gbtree_model_param"].get("num_parallel_tree", 1)))
+    each = outputs * parallel
     total = len(model["trees"]) // each
-    best = learner.get("attributes", {}).get("best_iteration")
     if rounds is None:
-        if best is not None and int(best) + 1 < total:
-            raise ModelError(
-                f"its training stopped early: the best of its {total} rounds is number {int(best) + 1}. XGBClassifier "
-                f"and XGBRegressor answer with the first {int(best) + 1}, Booster.predict with all {total}: say which "
-                f"the legacy system does with the option rounds: {int(best) + 1} or rounds: {total}"
-            )
-        return model, drop
+        rounds = _best(learner.get("attributes") or {}, parallel, total)
+        if rounds is None:
+            return model, drop, None
     if not 1 <= rounds <= total:
         raise ModelError(f"the option rounds is {rounds}, and the model has 1 to {total}")
     count = rounds * each
     shorter = {**model, "trees": model["trees"][:count], "tree_info": model["tree_info"][:count]}
-    return shorter, None if drop is None else drop[:count]
+    return shorter, None if drop is None else drop[:count], rounds
+
+
+def _best(attributes: dict[str, Any], parallel: int, total: int) -> int | None:
+    """The rounds up to the best, where training stopped early before the last; before 1.4 counted in trees."""
+    if (limit := attributes.get("best_ntree_limit")) is not None:
+        count = int(limit) // parallel
+    else:
+        count = int(attributes.get("best_iteration", -1)) + 1
+    return count if 1 <= count < total else None
 
 
 def _features(learner: dict[str, Any], count: int) -> tuple[str, ...]:
@@ -199,7 +208,7 @@ def _trees(
         nodes,
         features=features,
         base=base,
-        tree_output=np.asarray(model["tree_info"], dtype=np.int32),
+        tree_output=np.asarray(model["tree_info"], dtype=np.int32).reshape(-1),
         weight=drop,
         compare="<",
         precision="float32",
