@@ -49,7 +49,7 @@ class Case:
 
 
 def listed() -> list[Case]:
-    """Models with expected answers and rows: `X.model`, `X.expected.csv`, and `input_DATA.csv` where X has DATA in it."""
+    """Models with expected answers and rows: `X.model`, `X.expected.csv`, and `input_D.csv` where X has D in it."""
     return [case for library in BAR for path in sorted((CASES / library).rglob("*")) for case in _case(library, path)]
 
 
