@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lift_parity import check, lifted
+from random_trees import random_rows, random_trees
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -25,7 +26,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from workbench.migrate.lift import CannotLift
 from workbench.migrate.lift.ensemble import ensemble
 from workbench.models import tree_walk
-from workbench.models.trees import MISSING_NAN, MISSING_NONE, MISSING_ZERO, Trees
+from workbench.models.trees import MISSING_NAN, MISSING_NONE, MISSING_ZERO
 
 NUMBERS = ["amount", "cents", "seen", "count", "flag"]
 DEEP = {"max_depth": 9, "random_state": 0}
@@ -99,60 +100,11 @@ def test_refusals_name_what_is_wrong(table):
         lifted(two, X)
 
 
-def random_trees(seed: int, features: int, outputs: int, deep: bool) -> Trees:
-    """Trees with every way to ask: both comparisons' limits, categories, all three meanings of missing."""
-    rng = np.random.default_rng(seed)
-    rows: list[list[object]] = []
-    roots, count = [], int(rng.integers(1, 6))
-    kind = rng.integers(0, 3, features)
-    coded = rng.random(features) < 0.3
-
-    def grow(depth: int) -> int:
-        at = len(rows)
-        rows.append([])
-        if depth == 0 or rng.random() < 0.2:
-            rows[at] = [-1, 0.0, -1, -1, False, MISSING_NAN, -1, False, rng.normal()]
-            return at
-        f = int(rng.integers(0, features))
-        threshold = float(rng.choice([-1.0, 0.0, 0.5, 1.0, 1e-35, -1e-35, 3.0, 1.6e9]))
-        left, right = grow(depth - 1), grow(depth - 1)
-        category = int(rng.integers(0, 4)) if coded[f] else -1
-        missing = MISSING_NAN if coded[f] else int(kind[f])
-        rows[at] = [f, threshold, left, right, rng.random() < 0.5, missing, category, rng.random() < 0.5, 0.0]
-        return at
-
-    for _ in range(count):
-        roots.append(grow(9 if deep else 4))
-    columns = [np.array(column) for column in zip(*rows)]
-    return Trees(
-        features=tuple(f"f{i}" for i in range(features)),
-        roots=np.array(roots, np.int32),
-        feature=columns[0].astype(np.int32),
-        threshold=columns[1],
-        left=columns[2].astype(np.int32),
-        right=columns[3].astype(np.int32),
-        default_left=columns[4],
-        missing=columns[5].astype(np.uint8),
-        category=columns[6].astype(np.int32),
-        bits=rng.integers(0, 2**32, (4, 2), dtype=np.uint32),
-        unknown_left=columns[7],
-        value=columns[8].astype(float)[:, None],
-        cover=np.zeros(len(rows)),
-        tree_output=rng.integers(0, outputs, count).astype(np.int32),
-        weight=rng.random(count),
-        base=rng.normal(size=outputs),
-        compare="<" if rng.random() < 0.5 else "<=",
-        precision="float32" if rng.random() < 0.5 else "float64",
-    )
-
-
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 3), st.booleans())
 def test_any_trees_end_in_the_leaves_a_plain_walk_finds(seed, features, outputs, deep):
     trees = random_trees(seed, features, outputs, deep)
-    rng = np.random.default_rng(seed)
-    special = [np.nan, 0.0, -0.0, 1e-36, 1e-35, -1e-35, np.inf, -np.inf, 0.5, 1.0, 3.0, 70.0, 1.6e9, 1.6e9 + 1, -1.0]
-    X = rng.choice(special + list(range(64)), (80, features))
+    X = random_rows(seed, 80, features)
     op = ensemble(trees)
     found = op(torch.from_numpy(X), torch.zeros((80, 0), dtype=torch.int64)).numpy()
     np.testing.assert_allclose(found, tree_walk.raw(trees, X), rtol=1e-14, atol=1e-14)

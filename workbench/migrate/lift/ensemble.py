@@ -1,18 +1,24 @@
-"""From the tree IR to the tables of `tree_op`: every decision of every node is taken here, once per symbol."""
+"""From the tree IR to an op: the program of the compiled kernel, and beside it the tables of the portable form."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.migrate.lift.decisions import (
+    Bools,
+    Column,
+    Ints,
+    Numbering,
+    columns_of,
+    goes_left,
+    numbering_of,
+    slots_of,
+)
 from workbench.migrate.lift.ops import Affine, Arrays, Chain, Op
-from workbench.migrate.lift.tree_op import Leaves, Masks, Symbols, Walk
-from workbench.models.trees import MISSING_NAN, MISSING_NONE, MISSING_ZERO, Trees
-
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from workbench.migrate.lift.program import places_of, program_of
+from workbench.migrate.lift.tree_op import Leaves, Masks, Symbols, TreeEnsemble, Walk
+from workbench.models.trees import MISSING_NONE, Trees
 
 MASK_LEAVES = 64
 TABLE_BYTES = 256 << 20
@@ -20,144 +26,24 @@ WALK_STEP = 12.0
 """Cost of one level of one tree by `Walk`, in and-ed words of `Masks` (measured on one CPU thread)."""
 
 
-@dataclass(frozen=True)
-class Column:
-    """One way a feature is read. nodes: all that read it so. symbols: how many there are."""
-
-    feature: int
-    coded: bool
-    missing: int
-    nodes: Ints
-    thresholds: NDArray[np.float64]
-    width: int
-
-    @property
-    def last(self) -> int:
-        """Symbol above all thresholds, or of a category out of range."""
-        return self.width if self.coded else len(self.thresholds)
-
-    @property
-    def symbols(self) -> int:
-        return self.last + 3
-
-    @property
-    def absent(self) -> int:
-        return self.last + 1
-
-    @property
-    def zero(self) -> int:
-        return self.last + 2 if self.missing == MISSING_ZERO and not self.coded else -1
-
-
 def ensemble(trees: Trees, float32: bool = False) -> Op:
     """A Trees IR as one op: numbers [n, F] → raw sums [n, K]. float32: the source adds in float32.
 
     Raises ValueError if some trees add to one output and others to all.
     """
-    order, first = _slots(trees)
-    columns = _columns(trees)
-    numbers = _numbering(trees)
+    order, first = slots_of(trees)
+    columns = columns_of(trees)
+    numbers = numbering_of(trees)
     if _masks_pay(trees, columns, numbers):
         to_leaves: Op = _masks(trees, columns, numbers, order)
     else:
         to_leaves = _walk(trees, columns, numbers, order)
-    parts = [_symbols(trees, columns), to_leaves, _leaves(trees, numbers, order, first, float32)]
-    if trees.base.any() and not _base_fits(trees, order, first):
-        parts.append(Affine({}, {"offset": trees.base.astype(np.float64)}))
-    return Chain({}, {}, parts)
-
-
-def _slots(trees: Trees) -> tuple[Ints, Bools]:
-    """Tree of each slot (-1: an empty one), and whether it is an output's first.
-
-    Slots lie output by output, as many for each, so that sums run in tree order within an output.
-    """
-    shared = trees.tree_output < 0
-    if shared.any() and not shared.all():
-        raise ValueError("some trees add to one output and others to all of them")
-    rows = 1 if shared.any() else trees.n_outputs
-    members = [np.flatnonzero(shared | (trees.tree_output == k)) for k in range(rows)]
-    longest = max(1, *(len(member) for member in members))
-    order = np.full((len(members), longest), -1, dtype=np.int64)
-    for row, member in zip(order, members):
-        row[: len(member)] = member
-    first = np.zeros(order.shape, dtype=np.bool_)
-    first[:, 0] = True
-    return order.ravel(), first.ravel()
-
-
-@dataclass(frozen=True)
-class Numbering:
-    """tree [N]: tree of each node. low, high [N]: leaves below it, numbered left to right within the tree.
-
-    count, start [T]: leaves of a tree, and the number of the first among all leaves. depth: levels of the deepest.
-    """
-
-    tree: Ints
-    low: Ints
-    high: Ints
-    count: Ints
-    start: Ints
-    depth: int
-
-
-def _numbering(trees: Trees) -> Numbering:
-    """Levels down, counts up, positions down: no recursion, whatever the depth."""
-    inner = trees.feature >= 0
-    tree = np.zeros(len(inner), dtype=np.int64)
-    tree[trees.roots] = np.arange(trees.n_trees)
-    levels = [trees.roots.astype(np.int64)]
-    while len(below := levels[-1][inner[levels[-1]]]):
-        tree[trees.left[below]] = tree[trees.right[below]] = tree[below]
-        levels.append(np.concatenate([trees.left[below], trees.right[below]]).astype(np.int64))
-    size = np.ones(len(inner), dtype=np.int64)
-    for level in reversed(levels):
-        below = level[inner[level]]
-        size[below] = size[trees.left[below]] + size[trees.right[below]]
-    low = np.zeros(len(inner), dtype=np.int64)
-    for level in levels:
-        below = level[inner[level]]
-        low[trees.left[below]] = low[below]
-        low[trees.right[below]] = low[below] + size[trees.left[below]]
-    count = size[trees.roots]
-    start = np.concatenate([[0], np.cumsum(count)[:-1]]).astype(np.int64) if len(count) else count
-    return Numbering(tree, low, low + size, count, start, len(levels) - 1)
-
-
-def _columns(trees: Trees) -> list[Column]:
-    """The features that are asked, each in every way it is read; one idle column if no node asks anything."""
-    inner = np.flatnonzero(trees.feature >= 0).astype(np.int64)
-    coded = trees.category[inner] >= 0
-    keys = (trees.feature[inner].astype(np.int64) * 2 + coded) * 3 + np.where(coded, MISSING_NAN, trees.missing[inner])
-    columns = []
-    for key in np.unique(keys):
-        nodes = inner[keys == key]
-        is_coded = bool(key // 3 % 2)
-        thresholds = np.empty(0) if is_coded else np.unique(trees.threshold[nodes])
-        width = trees.bits.shape[1] * 32 if is_coded else 0
-        columns.append(Column(int(key // 6), is_coded, int(key % 3), nodes, thresholds, width))
-    return columns or [Column(0, False, MISSING_NAN, np.empty(0, dtype=np.int64), np.empty(0), 0)]
-
-
-def _goes_left(trees: Trees, column: Column) -> Bools:
-    """Decision of each of the column's nodes for each symbol: [nodes, symbols]."""
-    nodes = column.nodes
-    out = np.empty((len(nodes), column.symbols), dtype=np.bool_)
-    default = trees.default_left[nodes]
-    if column.coded:
-        code = np.arange(column.width)
-        word = trees.bits[trees.category[nodes]][:, code // 32]
-        out[:, : column.width] = (word >> (code % 32).astype(np.uint32)) & np.uint32(1)
-        out[:, column.last] = trees.unknown_left[nodes]
-        out[:, column.absent] = out[:, -1] = default
-        return out
-    limit = np.searchsorted(column.thresholds, trees.threshold[nodes])
-    out[:, : column.last + 1] = np.arange(column.last + 1)[None, :] <= limit[:, None]
-    side = "left" if trees.compare == "<=" else "right"
-    at_zero = int(np.searchsorted(column.thresholds, 0.0, side=side))  # type: ignore[call-overload]
-    out[:, column.absent] = at_zero <= limit if column.missing == MISSING_NONE else default
-    out[:, -1] = default
-    return out
+    leaves = _leaves(trees, numbers, order, first, float32)
+    base = np.zeros(trees.n_outputs) if _base_fits(trees, order, first) else trees.base.astype(np.float64)
+    after = [Affine({}, {"offset": base})] if base.any() else []
+    plain = Chain({}, {}, [_symbols(trees, columns), to_leaves, leaves, *after])
+    program = program_of(trees, columns, numbers, order, leaves, base)
+    return TreeEnsemble({"outputs": trees.n_outputs}, {"program": program}, [plain])
 
 
 def _symbols(trees: Trees, columns: list[Column]) -> Op:
@@ -201,7 +87,7 @@ def _masks(trees: Trees, columns: list[Column], numbers: Numbering, order: Ints)
         left = trees.left[column.nodes]
         width = (numbers.high[left] - numbers.low[left]).astype(np.uint64)
         below = ((np.uint64(1) << width) - np.uint64(1)) << numbers.low[left].astype(np.uint64)
-        ruled_out = ~_goes_left(trees, column)
+        ruled_out = ~goes_left(trees, column)
         for node, mask, at in zip(ruled_out, ~below, slot[numbers.tree[column.nodes]]):
             table[node, at] &= mask
         arrays[f"table_{number}"] = table.astype(whole).view(signed)
@@ -242,23 +128,16 @@ def _number_orders(trees: Trees, column: Column) -> tuple[Ints, Ints, Ints]:
 
 def _set_orders(trees: Trees, column: Column) -> tuple[Ints, Ints, Ints]:
     """One test per distinct set: 0 goes left, 1 goes right."""
-    left, row = np.unique(_goes_left(trees, column), axis=0, return_inverse=True)
+    left, row = np.unique(goes_left(trees, column), axis=0, return_inverse=True)
     return (~left.T).astype(np.int64), row.reshape(-1), np.zeros(len(column.nodes), dtype=np.int64)
 
 
 def _packed(
     trees: Trees, numbers: Numbering, order: Ints, test: Ints, limit: Ints, tests: int, highest: int, arrays: Arrays
 ) -> Op:
-    """Nodes renumbered so that siblings are neighbours: a root, then pairs, tree by tree."""
     inner = trees.feature >= 0
     pairs = np.flatnonzero(inner)
-    pairs = pairs[np.argsort(numbers.tree[pairs], kind="stable")]
-    place = np.empty(len(inner), dtype=np.int64)
-    place[trees.roots] = 2 * np.concatenate(
-        [[0], np.cumsum(np.bincount(numbers.tree[pairs], minlength=trees.n_trees))]
-    )[:-1] + np.arange(trees.n_trees)
-    place[trees.left[pairs]] = 2 * np.arange(len(pairs)) + numbers.tree[pairs] + 1
-    place[trees.right[pairs]] = place[trees.left[pairs]] + 1
+    place = places_of(trees, numbers)
     test_bits, limit_bits = max(1, tests.bit_length()), max(1, (highest + 1).bit_length())
     size = len(inner) + 1  # the last node is the leaf of an empty tree
     if size.bit_length() + test_bits + limit_bits > 62:
@@ -273,7 +152,7 @@ def _packed(
     return Walk(config, {"node": node, "root": root, "leaf": leaf, **arrays})
 
 
-def _leaves(trees: Trees, numbers: Numbering, order: Ints, first: Bools, float32: bool) -> Op:
+def _leaves(trees: Trees, numbers: Numbering, order: Ints, first: Bools, float32: bool) -> Leaves:
     """Leaf values by position; the base goes into each output's first tree, where the library starts its sum."""
     ends = np.flatnonzero(trees.feature < 0)
     at = numbers.start[numbers.tree[ends]] + numbers.low[ends]

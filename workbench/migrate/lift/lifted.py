@@ -21,6 +21,7 @@ from workbench.migrate.lift import answer, compose, encode, linear, preprocess, 
 from workbench.migrate.lift.columns import Context, Reread, Source, sources_of
 from workbench.migrate.lift.columns import answer as answer_of
 from workbench.migrate.lift.ops import Arrays, Op, from_plain, to_plain
+from workbench.migrate.lift.tree_op import portable
 from workbench.models.protocol import Input, Kind, Label, Model, Outputs, Piece
 from workbench.models.torch_file import CARD, ROWS, Card, answers
 
@@ -88,7 +89,8 @@ class Lifted:
         rows = torch.export.Dim("rows", min=2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of its own tracing
-            return torch.export.export(self.module.eval(), (numbers, codes), dynamic_shapes=({0: rows}, {0: rows}))
+            with portable(self.module):
+                return torch.export.export(self.module.eval(), (numbers, codes), dynamic_shapes=({0: rows}, {0: rows}))
 
     def spec(self) -> tuple[dict[str, object], Arrays]:
         """The model as plain data: a JSON tree of ops, and their arrays."""
@@ -142,8 +144,9 @@ def _reread(sources: Sequence[Source], change: Reread) -> None:
 
 
 def _rows(op: Op) -> int:
-    """Rows at once: fewer for more trees."""
+    """Rows at once: fewer for more trees, and for more rows that each is held against."""
     widths = [len(part.first) if isinstance(part, tree_op.Masks) else len(part.root) for part in _tree_parts(op)]
+    widths += [part.cells for part in op.modules() if isinstance(part, Op)]
     return max(64, min(ROWS, CELLS // max([1, *widths])))
 
 

@@ -11,10 +11,14 @@ Values are added tree by tree in the model's own order (cumulative sum), which g
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.migrate.lift.ops import Op
+from workbench.models.tree_kernel.op import tree_ensemble
 
 TINY = 1.0000000180025095e-35
 """float32(1e-35), what LightGBM takes for zero."""
@@ -116,7 +120,7 @@ class Leaves(Op):
             found = [self.value[:, k].index_select(0, flat).view(n, each) for k in range(outputs)]
             total = torch.stack([one.cumsum(1)[:, -1] for one in found], dim=1)
         elif self.config["float32"]:
-            return self._single(self.value[:, 0].index_select(0, flat), n * outputs, each // outputs).view(n, outputs)
+            total = self._single(self.value[:, 0].index_select(0, flat), n * outputs, each // outputs).view(n, outputs)
         else:
             total = self.value[:, 0].index_select(0, flat).view(n, outputs, each // outputs).cumsum(2)[:, :, -1]
         divide = float(self.config["divide"])  # type: ignore[arg-type]
@@ -128,3 +132,32 @@ class Leaves(Op):
         place = torch.arange(sums, device=found.device)[:, None].expand(-1, each)
         total = torch.zeros(sums, dtype=torch.float32, device=found.device)
         return total.index_add(0, place.reshape(-1), found.float()).double()
+
+
+class TreeEnsemble(Op):
+    """Numbers [n, F] → raw sums [n, K], by the compiled kernel; its one part is the same in plain torch operators.
+
+    program: see `models.tree_kernel.program`. portable: use the part, for files that torch alone must read.
+    """
+
+    name = "tree-ensemble"
+    program: Tensor
+    portable = False
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        outputs = int(self.config["outputs"])  # type: ignore[arg-type]
+        sums: Tensor = self.parts[0](x, codes) if self.portable else tree_ensemble(x, codes, self.program, outputs)
+        return sums
+
+
+@contextmanager
+def portable(module: nn.Module) -> Iterator[None]:
+    """Within it, the module is made of torch's own operators alone."""
+    ensembles = [part for part in module.modules() if isinstance(part, TreeEnsemble)]
+    for part in ensembles:
+        part.portable = True
+    try:
+        yield
+    finally:
+        for part in ensembles:
+            part.portable = False

@@ -1,0 +1,125 @@
+"""One ensemble, four ways to answer it: compiled, in torch operators alone, by its words in torch, by a plain walk."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_trees import random_rows, random_trees
+
+from workbench.migrate.lift.ensemble import ensemble
+from workbench.migrate.lift.tree_op import portable
+from workbench.models import Refused, tree_walk
+from workbench.models.tree_kernel import op as kernel
+from workbench.models.tree_kernel import plain
+from workbench.models.tree_kernel.program import HEADER, check
+
+
+def _codes(rows: int) -> torch.Tensor:
+    return torch.zeros((rows, 0), dtype=torch.int64)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 3), st.booleans(), st.booleans(), st.booleans(),
+    st.sampled_from([0, 1, 2, 31, 32, 33, 80]),
+)  # fmt: skip
+def test_four_ways_to_the_same_bits(seed, features, outputs, deep, vectors, float32, rows):
+    trees = random_trees(seed, features, outputs, deep, vectors)
+    trees = dataclasses.replace(trees, base=trees.base.astype(np.float32).astype(np.float64))
+    X = random_rows(seed, rows, features)
+    x, codes = torch.from_numpy(X), _codes(rows)
+    float32 = float32 and trees.aggregation == "sum"  # no library averages in float32
+    module = ensemble(trees, float32)
+    found = module(x, codes)
+    assert found.shape == (rows, outputs)
+    assert torch.equal(found, plain.tree_ensemble(x, codes, module.program))
+    if rows:
+        with portable(module):
+            assert torch.equal(found, module(x, codes))
+    # An output without a tree: the walk adds the base before the other outputs' trees, the lift after them.
+    exact = (outputs == 1 or not float32) if vectors else len(set(trees.tree_output.tolist())) == outputs
+    close = 0.0 if exact else 1e-6 if float32 else 1e-14
+    np.testing.assert_allclose(found.numpy(), tree_walk.raw(trees, X, float32), rtol=close, atol=close)
+
+
+def test_rows_of_any_layout_and_width():
+    trees = random_trees(8, 4, 2, True)
+    module, X = ensemble(trees), random_rows(1, 100, 4)
+    expected = module(torch.from_numpy(X), _codes(100))
+    wide = torch.from_numpy(np.asfortranarray(np.repeat(X, 2, axis=0)))[::2]
+    assert not wide.is_contiguous()
+    assert torch.equal(module(wide, _codes(100)), expected)
+    narrow = np.clip(X, -1e30, 1e30).astype(np.float32)
+    assert torch.equal(
+        module(torch.from_numpy(narrow), _codes(100)), module(torch.from_numpy(narrow.astype(np.float64)), _codes(100))
+    )
+
+
+def test_the_threads_are_the_callers_and_change_no_bit(monkeypatch):
+    monkeypatch.setattr(kernel, "THREAD_ROWS", 100)
+    trees = random_trees(11, 5, 3, True)
+    x = torch.from_numpy(random_rows(2, 1_000, 5))
+    module, started = ensemble(trees), []
+    expected = module(x, _codes(1_000))
+
+    class Counted(kernel.Thread):
+        def start(self) -> None:
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr(kernel, "Thread", Counted)
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        started.clear()
+        assert torch.equal(module(x, _codes(1_000)), expected)
+        assert len(started) == threads - 1
+    torch.set_num_threads(1)
+
+
+def test_without_numba_it_answers_the_same(monkeypatch):
+    trees = random_trees(5, 3, 2, False)
+    x = torch.from_numpy(random_rows(3, 50, 3))
+    module = ensemble(trees)
+    expected = module(x, _codes(50))
+    monkeypatch.setattr(kernel, "compiled", lambda: None)
+    assert torch.equal(module(x, _codes(50)), expected)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 300),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(-(2**62), 2**62)), max_size=3),
+    st.booleans(),
+)
+def test_a_changed_program_is_refused_or_stays_inside_its_words(seed, changes, near):
+    trees = random_trees(seed, 3, 2, seed % 2 == 0)
+    words = ensemble(trees).program.clone()
+    for place, value in changes:
+        at = place % (60 if near else len(words))
+        words[at] = int(words[at]) + value % 7 - 3 if near else value
+    x = torch.from_numpy(random_rows(seed, 40, 3))
+    try:
+        for rows in (40, 1):
+            assert kernel.tree_ensemble(x[:rows], _codes(rows), words, 2).shape == (rows, 2)
+    except (Refused, ValueError):
+        assert changes
+
+
+@pytest.mark.parametrize("name", ["magic", "words", "trees", "nodes", "at_nodes", "limit_bits", "leaves"])
+def test_a_header_that_lies_is_refused(name):
+    words = ensemble(random_trees(4, 3, 1, True)).program.numpy().copy()
+    check(words)
+    words[HEADER[name]] += -1 if name == "leaves" else 1
+    with pytest.raises(Refused, match="make the candidate anew"):
+        check(words)
+
+
+def test_torch_finds_nothing_wrong_with_the_operator():
+    module = ensemble(random_trees(4, 3, 2, True))
+    x = torch.from_numpy(random_rows(4, 40, 3))
+    torch.library.opcheck(kernel.tree_ensemble, (x, _codes(40), module.program, 2))
