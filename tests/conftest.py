@@ -4,13 +4,49 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
+
+Made = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A folder of this name, filled once for all test processes of a session; for reading: copy it to change it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        with FileLock(root / f"{name}.lock"):
+            if not (root / name).exists():
+                shutil.rmtree(root / f"{name}.part", ignore_errors=True)
+                fill(root / f"{name}.part")
+                (root / f"{name}.part").rename(root / name)
+        return root / name
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def sample_folder(made_once: Made) -> Path:
+    """`workbench demo`, as it is written; for reading."""
+    from workbench.demo import make_demo
+
+    return made_once("sample", make_demo)
+
+
+@pytest.fixture(scope="session")
+def clean_folder(made_once: Made) -> Path:
+    """Its clean twin; for reading."""
+    from workbench.demo import make_demo
+
+    return made_once("clean", lambda folder: make_demo(folder, clean=True))
 
 
 @pytest.fixture(scope="session")

@@ -151,9 +151,9 @@ def test_a_yaml_bomb_is_refused_at_once(tmp_path: Path) -> None:
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi")
     )
-    started = time.monotonic()
+    started = time.process_time()
     assert "aliases" in str(refused(tmp_path, GOOD + bomb))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_files_that_are_no_text(tmp_path: Path) -> None:

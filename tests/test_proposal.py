@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import lightgbm
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 
 from workbench.data import DataError
-from workbench.demo import FILES, MODEL, PERSONAL, make_demo
+from workbench.demo import FILES, MODEL, PERSONAL
 from workbench.evidence import Limit
 from workbench.migration import MigrationError, check, open_migration
 from workbench.models import ModelError
@@ -234,8 +235,8 @@ def test_one_row(tmp_path: Path) -> None:
     assert confidence(made, "task.kind") == "low"
 
 
-def test_the_sample_is_proposed_as_it_was_declared(tmp_path: Path) -> None:
-    make_demo(tmp_path)
+def test_the_sample_is_proposed_as_it_was_declared(tmp_path: Path, sample_folder: Path) -> None:
+    shutil.copytree(sample_folder, tmp_path, dirs_exist_ok=True)
     declared = open_migration(tmp_path)
     made = propose("lending", str(tmp_path / "data"), str(tmp_path / MODEL), folder=tmp_path, force=True)
     assert made.migration.model_dump(exclude={"limits", "workbench"}) == declared.model_dump(

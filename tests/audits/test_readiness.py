@@ -13,7 +13,7 @@ import pytest
 
 from workbench.audits import readiness
 from workbench.data import open_data
-from workbench.demo import FEATURES, FILES, KEY, PERSONAL, PROTECTED, Truths, make_demo
+from workbench.demo import FEATURES, FILES, KEY, PERSONAL, PROTECTED, Truths, read_truths
 from workbench.evidence import Finding, Limit, Status
 from workbench.migration import Roles, Task
 from workbench.models import Input
@@ -55,9 +55,9 @@ def statuses(findings: list[Finding], check: str) -> dict[str, Status]:
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["clean", "planted"])
-def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Truths, list[Finding]]:
-    folder = tmp_path_factory.mktemp("demo")
-    truths = make_demo(folder, clean=request.param)
+def demo(request: pytest.FixtureRequest) -> tuple[Truths, list[Finding]]:
+    folder = request.getfixturevalue("clean_folder" if request.param else "sample_folder")
+    truths = read_truths(folder)
     task = Task(kind="binary", target="repaid", positive=1)
     roles = Roles(protected=PROTECTED, key=(KEY,), time="application_date", personal=() if request.param else PERSONAL)
     model = Reading(*(Input(name) for name in FEATURES))

@@ -164,7 +164,7 @@ def test_a_process_that_fails_ends_in_one_sentence(
     start = time.monotonic()
     with pytest.raises(ModelError, match=said):
         model.predict(rows[:10])
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 55, "the slowest of them sleeps a minute"
 
 
 def test_what_a_callable_may_answer(rows: pd.DataFrame, script: Path) -> None:

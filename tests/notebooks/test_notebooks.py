@@ -1,18 +1,15 @@
-"""Every notebook is a document that keeps the house rules, and runs headless on a small migration."""
+"""Every notebook is a document that keeps the house rules, and runs headless on the sample."""
 
 from __future__ import annotations
 
 import ast
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from conftest import Journey
 
 from workbench import catalog, places, store
 from workbench.evidence import Status
@@ -103,68 +100,19 @@ def test_the_notebooks_and_findings_it_names_are_there(path: Path) -> None:
 # ------------------------------------------------------------------------------------- headless
 
 
-@pytest.fixture(scope="session")
-def journey(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """One run of the whole journey on 600 rows and a small scikit-learn pipeline."""
-    folder = tmp_path_factory.mktemp("notebooks") / "small"
-    folder.mkdir()
-    make_small(folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench.ui.cli", "run", str(folder), "--json"],
-        env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode in (0, 1, 2), done.stdout + done.stderr
-    return folder, json.loads(done.stdout)
-
-
-def make_small(folder: Path) -> None:
-    import joblib
-    import numpy as np
-    import pandas as pd
-    from sklearn.compose import make_column_transformer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    random = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {
-            "income": random.normal(3000, 800, 600).round(2),
-            "job": random.choice(["office", "field", "none"], 600),
-            "sex": random.choice(["f", "m"], 600),
-        }
-    )
-    odds = (frame.income - 3000) / 500 + (frame.job == "office") - 0.5
-    frame["repaid"] = (random.random(600) < 1 / (1 + np.exp(-odds))).astype(int)
-    frame.to_csv(folder / "loans.csv", index=False)
-    columns = make_column_transformer((StandardScaler(), ["income"]), (OneHotEncoder(), ["job"]))
-    model = make_pipeline(columns, LogisticRegression()).fit(frame[["income", "job"]], frame.repaid)
-    joblib.dump(model, folder / "model.joblib")
-    (folder / "migration.yaml").write_text(
-        "version: 1\nname: small\ndata: {holdout: loans.csv}\nlegacy: {uri: model.joblib}\n"
-        "task: {kind: binary, target: repaid, positive: 1}\nroles: {protected: [sex]}\n"
-        "audits:\n"
-        "  bias: {draws: 200}\n"
-        "  parity: {draws: 100}\n"
-        "  explainability: {rows: 20, background: 20, evaluations: 10000}\n"
-        "  benchmark: {batches: [100], seconds: 0.1, samples: 10}\n"
-    )
-
-
 @pytest.mark.notebook
-def test_the_whole_journey_runs_unattended(journey: tuple[Path, dict[str, Any]]) -> None:
-    folder, outcome = journey
-    assert (outcome["failed"], outcome["skipped"]) == ({}, {})
-    assert sorted(outcome["ran"]) == sorted(ENTRIES[path.stem].name for path in BOOKS)
-    run = store.runs(folder)[0]
+def test_the_whole_journey_runs_unattended(journey: Journey) -> None:
+    ended = {event["notebook"]: event["event"] for event in journey.events if event.get("notebook")}
+    assert ended == dict.fromkeys((path.stem for path in BOOKS), "done")
+    run = store.runs(journey.folder)[0]
     assert run.state == "done"
     assert store.verify(run.folder) == ()
 
 
 @pytest.mark.notebook
 @every
-def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: tuple[Path, dict[str, Any]]) -> None:
-    part = store.runs(journey[0])[0].folder / path.stem
+def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: Journey) -> None:
+    part = store.runs(journey.folder)[0].folder / path.stem
     executed = nbformat.read(part / "notebook.ipynb", as_version=4)
     code = [cell for cell in executed.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
@@ -178,8 +126,8 @@ def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: tuple[Path
 
 
 @pytest.mark.notebook
-def test_the_candidate_of_the_small_model_is_exact(journey: tuple[Path, dict[str, Any]]) -> None:
-    stored = store.latest(journey[0], "parity")
+def test_the_candidate_of_the_sample_is_exact(journey: Journey) -> None:
+    stored = store.latest(journey.folder, "parity")
     assert stored is not None
     found = {finding.id: finding for finding in stored.evidence.findings}
     assert found["parity/label-flips"].change.value == 0  # type: ignore[union-attr]

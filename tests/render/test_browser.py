@@ -107,8 +107,8 @@ def test_closed_pages_load_no_plotly_and_open_at_once(visit: Open) -> None:
     start = time.perf_counter()
     opened = visit(page(bias().model_copy(update={"findings": tuple(rows)})))
     first = opened.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0")
-    assert time.perf_counter() - start < 5
-    assert first < 1000
+    assert time.perf_counter() - start < 15
+    assert first < 3000  # 0.1 s on an idle machine; this is for a busy one
     opened.wait_for_timeout(200)
     assert opened.evaluate("window.Plotly === undefined")
     opened.locator("details.group > summary").first.click()

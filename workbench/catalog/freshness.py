@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,13 +23,13 @@ def key(migration: Migration, name: str, given: Mapping[str, object] | None = No
     """
     this = entry(name)
     if this.kind == "overview":
-        return _sha({"of": [key(migration, other) for other in requires(migration, name)], "code": _code()})
+        return _sha({"of": [key(migration, other) for other in requires(migration, name)], "code": code()})
     return _sha(
         {
             "audit": name,
             "params": params_of(migration, name, given).model_dump(mode="json"),
             "inputs": {need.name: _input(migration, this, need.name) for need in needs(this.load())},
-            "code": _code(),
+            "code": code(),
             "environment": environment(),
         }
     )
@@ -77,7 +78,7 @@ def answers_key(migration: Migration, source: ModelSource) -> str | None:
     """What decides a model's answers, without opening it; None where its code may reach further than its file."""
     if source.uri.startswith(("column:", "python:")):
         return None
-    return _sha({"model": _model_hash(migration, source), "code": _code(), "environment": environment()})
+    return _sha({"model": _model_hash(migration, source), "code": code(), "environment": environment()})
 
 
 def _model_hash(migration: Migration, source: ModelSource) -> object:
@@ -114,9 +115,18 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
+PINNED = "WORKBENCH_CODE"
+"""Environment variable by which a run tells its notebooks the code it began with, so that all of them share one key."""
+
+
 @functools.cache
-def _code() -> str:
-    """Of everything that can change a number: the package without its faces."""
+def code() -> str:
+    """What stands for the workbench's code in every key: as it was when this process, or its run, began."""
+    return os.environ.get(PINNED) or code_on_disk()
+
+
+def code_on_disk() -> str:
+    """Hash of everything that can change a number: the package without its faces."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for path in sorted(package.rglob("*")):

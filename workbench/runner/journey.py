@@ -10,8 +10,9 @@ from typing import Any
 
 from workbench import catalog, store
 from workbench.catalog.discovery import crashed, unassessed
+from workbench.catalog.freshness import PINNED, code, code_on_disk
 from workbench.evidence import Evidence, Finding, Status
-from workbench.migration import Migration
+from workbench.migration import Migration, MigrationError, open_migration
 from workbench.runner.events import Event, Notify, Outcome
 from workbench.runner.plan import Step, plan
 from workbench.runner.pool import Pool, Worker
@@ -100,7 +101,7 @@ class _Journey:
             text = f"run {taken.claim.run} did not finish: {taken.reason}; what it had done is kept"
             self._tell("warning", text=text)
         self._carry_others()
-        with Pool(jobs, timeout) as pool:
+        with Pool(jobs, timeout, {PINNED: code()}) as pool:
             while self.waiting or pool.workers:
                 self._start_ready(pool)
                 for worker, told in pool.listen() if pool.workers else ():
@@ -202,11 +203,24 @@ class _Journey:
         broke = evidence is not None and any(finding.status is Status.ERROR for finding in evidence.findings)
         if broke and step.entry.kind == "mover":
             self.failed[step.name] = "the mover broke"
-        # What broke is tried again next time: without a key it is never fresh.
-        self._write(step, worker.place, evidence, "" if broke else worker.key)
+        # What broke, or was made from two states of its inputs, is tried again next time: no key is never fresh.
+        self._write(step, worker.place, evidence, "" if broke or self._moved(worker, evidence) else worker.key)
         found = evidence.verdict if evidence else None
         status, sentence = (str(found.status), found.sentence) if found else ("", "")
         self._tell("done", step, seconds=worker.seconds, status=status, text=sentence)
+
+    def _moved(self, worker: Worker, evidence: Evidence | None) -> bool:
+        """Whether inputs or code changed under the notebook while it ran; says so."""
+        mended = code_on_disk() != code()
+        try:
+            now = _key(open_migration(self.migration.folder), worker.step)
+        except MigrationError:
+            now = ""
+        if not mended and now == worker.key and (evidence is None or evidence.key == now):
+            return False
+        what = "the workbench's own code" if mended else "what it is made from"
+        self._tell("warning", worker.step, text=f"{what} changed while it ran: it will run again next time")
+        return True
 
     def _fail(self, worker: Worker, evidence: Evidence | None, problem: str) -> None:
         step = worker.step

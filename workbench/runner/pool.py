@@ -42,8 +42,8 @@ class Worker:
 class Pool:
     """Used as a context: whatever happens, no worker outlives it."""
 
-    def __init__(self, jobs: int, timeout: float) -> None:
-        self.jobs, self.timeout = jobs, timeout
+    def __init__(self, jobs: int, timeout: float, environment: Mapping[str, str]) -> None:
+        self.jobs, self.timeout, self.environment = jobs, timeout, environment
         self.workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
@@ -66,7 +66,7 @@ class Pool:
 
     def start(self, step: Step, place: Path, key: str, job: Mapping[str, object]) -> None:
         threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
-        environment = {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", **os.environ}
+        environment = {"OMP_NUM_THREADS": threads, "PYTHONUNBUFFERED": "1", **os.environ, **self.environment}
         with (place / LOG).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workbench.runner.worker"],
