@@ -5,7 +5,8 @@ What a `Piece` holds for an estimator:
 - params: constructor parameters, then every fitted scalar, string or list of these, by attribute name, private ones
   (`_infrequent_enabled`) included. A callable or an unfitted template is its qualified name.
 - arrays: every fitted array; a list of arrays becomes `categories_.0`, `categories_.1`, ...; a sparse matrix becomes
-  `coef_.data`, `.indices`, `.indptr`, `.shape`; a None inside a list of arrays is left out.
+  `coef_.data`, `.indices`, `.indptr`, `.shape`; a None inside a list of arrays is left out. A list of splines becomes
+  `bsplines_.0.t` (knots) and `.c` (coefficients); a feature selector has `support_`, the mask of what it keeps.
 - children: pipeline steps, transformers and estimators, named as the library names them. A part that is only a word
   is a piece of kind "passthrough" or "drop".
 - a ColumnTransformer's `params["columns"]` says for each child, in output order, which input columns it takes:
@@ -55,7 +56,7 @@ def sklearn_piece(estimator: Any) -> Piece:
         return Piece(estimator or "passthrough")
     kind = public_name(type(estimator))
     trees, refused = estimator_trees.trees_of(estimator)
-    hidden = REPLACED_BY_TREES if trees is not None else ()
+    hidden: tuple[str, ...] = REPLACED_BY_TREES if trees is not None else ()
     hidden += TEMPLATES if "estimators_" in vars(estimator) else ()
     params, arrays, parts = _read(estimator, kind, hidden)
     _read_answers(estimator, params, arrays)
@@ -69,6 +70,12 @@ def sklearn_piece(estimator: Any) -> Piece:
         parts, params["columns"] = _columns(estimator)
     if trees is not None:
         parts = (*_before_trees(estimator), *parts)
+    if hasattr(estimator, "imputation_sequence_"):
+        parts = _imputations(estimator, parts, arrays)
+    support = _support(estimator)
+    if support is not None:
+        # What it looked at to select is not on the way from a row to its answer.
+        arrays["support_"], parts = support, ()
     children = tuple((name, sklearn_piece(part)) for name, part in parts)
     return Piece(kind, version_of(type(estimator)), params, arrays, children, trees)
 
@@ -102,11 +109,16 @@ def public_name(cls: type) -> str:
         # vars, not getattr: a lazy package would import what nobody asked for.
         if module is not None and vars(module).get(cls.__name__) is cls:
             return f"{module.__name__}.{cls.__qualname__}"
-    return f"{cls.__module__}.{cls.__qualname__}"
+    # An experimental class is offered on request only, but has its public name.
+    public = cls.__module__.rsplit("._", 1)[0] if cls.__module__.startswith("sklearn.impute.") else cls.__module__
+    return f"{public}.{cls.__qualname__}"
 
 
 def version_of(cls: type) -> str:
     """Version of the library a class comes from, "" where it has none."""
+    told = getattr(cls, "library_version", None)
+    if isinstance(told, str):
+        return told
     return str(getattr(import_module(cls.__module__.split(".")[0]), "__version__", ""))
 
 
@@ -169,6 +181,10 @@ def _read_arrays(name: str, value: Any, arrays: dict[str, NDArray[np.generic]]) 
         arrays |= {f"{name}.{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
         arrays[f"{name}.shape"] = np.asarray(matrix.shape, dtype=np.int64)
         return True
+    if isinstance(value, list) and value and all(type(item).__name__ == "BSpline" for item in value):
+        for number, curve in enumerate(value):
+            arrays |= {f"{name}.{number}.t": curve.t, f"{name}.{number}.c": curve.c}
+        return True
     if isinstance(value, list | tuple | np.ndarray) and _holds_arrays(value):
         for number, item in enumerate(value):
             if item is not None:
@@ -219,6 +235,27 @@ def plain(value: Any) -> Plain:
     if callable(value) and hasattr(value, "func"):
         return f"partial:{plain(value.func)}"
     raise TypeError(f"{type(value).__qualname__} is not plain data")
+
+
+def _imputations(estimator: Any, parts: Named, arrays: dict[str, NDArray[np.generic]]) -> Named:
+    """The steps of an iterative imputer as parts `steps.0`, `steps.1`, ...: `steps` says which column each fills, and
+    `neighbours.0`, ... from which others."""
+    sequence = estimator.imputation_sequence_
+    arrays["steps"] = np.array([step.feat_idx for step in sequence], dtype=np.int64)
+    for number, step in enumerate(sequence):
+        arrays[f"neighbours.{number}"] = np.asarray(step.neighbor_feat_idx, dtype=np.int64)
+    kept = tuple((name, part) for name, part in parts if name != "_estimator")
+    return (*kept, *((f"steps.{number}", step.estimator) for number, step in enumerate(sequence)))
+
+
+def _support(estimator: Any) -> NDArray[np.generic] | None:
+    """Which columns a feature selector keeps, as a mask; None for anything else, and where it cannot say."""
+    if not hasattr(estimator, "get_support"):
+        return None
+    try:
+        return np.asarray(estimator.get_support(), dtype=np.bool_)
+    except Exception:  # whatever an estimator within it raises: the lift then asks for a newer description
+        return None
 
 
 def _columns(transformer: Any) -> tuple[Named, dict[str, Plain]]:

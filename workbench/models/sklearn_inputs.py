@@ -98,8 +98,8 @@ def _all_bool(values: tuple[Label, ...]) -> bool:
 
 
 def _computes(piece: Piece) -> bool:
-    """It has fitted numbers: means, scales, weights, edges, trees. An imputer of text has objects."""
-    if piece.trees is not None:
+    """It has fitted numbers: means, scales, weights, edges, trees, a selection. An imputer of text has objects."""
+    if piece.trees is not None or "support_" in piece.arrays:
         return True
     kinds = [array.dtype.kind for name, array in piece.arrays.items() if name not in ("classes_", "feature_names_in_")]
     return "f" in kinds and not _holds_text(piece)

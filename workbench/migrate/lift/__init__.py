@@ -1,10 +1,38 @@
 """Exact lift of a legacy model to one torch module, or a refusal that names the piece."""
 
-from workbench.migrate.lift import committees, wrappers
+from workbench.migrate.lift import (
+    clusters,
+    committees,
+    curves,
+    functions,
+    imputers,
+    linear_family,
+    network,
+    posterior,
+    project,
+    retarget,
+    selection,
+    target,
+    wrappers,
+)
 from workbench.migrate.lift.columns import PREDICTORS, TRANSFORMERS, CannotLift
 from workbench.migrate.lift.lifted import Lifted, lift, lift_piece
 
-FAMILIES = (committees, wrappers)
+FAMILIES = (
+    clusters,
+    committees,
+    curves,
+    functions,
+    imputers,
+    linear_family,
+    network,
+    posterior,
+    project,
+    retarget,
+    selection,
+    target,
+    wrappers,
+)
 """Importing them fills the registries of converters and ops."""
 
 __all__ = ["PREDICTORS", "TRANSFORMERS", "CannotLift", "Lifted", "lift", "lift_piece"]

@@ -208,9 +208,9 @@ def simple_imputer(piece: Piece, columns: Columns, context: Context) -> tuple[Op
         op, item = _filled(piece, columns.items[i], fills[i], missing, len(ops))
         ops += [op] if op else []
         items.append(item)
-    flags = _flags(piece, columns, missing, context)
-    items += [Number(len(ops) + i, among=(0.0, 1.0)) for i in range(len(flags))]
-    ops += flags
+    flagged = flags(piece, columns, missing, context)
+    items += [Number(len(ops) + i, among=(0.0, 1.0)) for i in range(len(flagged))]
+    ops += flagged
     op = Beside({}, {}, ops) if ops else take([])
     return op, Columns(tuple(items), len(ops))
 
@@ -258,7 +258,8 @@ def _as_text(piece: Piece, column: Number) -> tuple[Op | None, Column]:
     raise AssertionError("reread never returns for a column that is read otherwise")
 
 
-def _flags(piece: Piece, columns: Columns, missing: Entry, context: Context) -> list[Op]:
+def flags(piece: Piece, columns: Columns, missing: Entry, context: Context) -> list[Op]:
+    """One op for each column that an imputer's fitted indicator flags, in its order."""
     indicator = dict(piece.children).get("indicator_")
     if indicator is None:
         if piece.params.get("add_indicator"):
@@ -288,5 +289,5 @@ def missing_indicator(piece: Piece, columns: Columns, context: Context) -> tuple
     for column in columns.items:
         if column.source is not None:
             column.source.used = True
-    flags = _flags(holder, columns, entry(_missing(piece)), context)
-    return (Beside({}, {}, flags) if flags else take([])), fresh(len(flags))
+    flagged = flags(holder, columns, entry(_missing(piece)), context)
+    return (Beside({}, {}, flagged) if flagged else take([])), fresh(len(flagged))

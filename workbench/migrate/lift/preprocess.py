@@ -1,17 +1,14 @@
-"""Scalers, binning, polynomials, projections and column selection: numbers in, numbers out."""
+"""Scalers, binning, polynomials and projections: numbers in, numbers out."""
 
 from __future__ import annotations
 
-import math
 from itertools import chain as flat
 from itertools import combinations, combinations_with_replacement
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from workbench.migrate.lift.columns import (
-    CannotLift,
     Columns,
     Context,
     chain,
@@ -22,13 +19,11 @@ from workbench.migrate.lift.columns import (
     transformer,
 )
 from workbench.migrate.lift.ops import (
-    FUNCTIONS,
     Above,
     Affine,
     Arrays,
     Bins,
     Clip,
-    Function,
     MatMul,
     Monomials,
     OneOf,
@@ -128,26 +123,12 @@ def polynomial(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Co
     return _then(piece, columns, Monomials({}, {"factors": factors}), width=len(terms))
 
 
-@transformer("sklearn.preprocessing.FunctionTransformer")
-def function_transformer(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
-    function = piece.params.get("func")
-    if function is None:
-        return kept(columns)
-    name = str(function).removeprefix("numpy.")
-    if not str(function).startswith("numpy.") or name not in FUNCTIONS:
-        advice = f"Replace it by one of numpy's {', '.join(sorted(FUNCTIONS))}, or by a fitted transformer"
-        raise CannotLift(piece.kind, f"its function {function!r} is code, not data", advice)
-    if piece.params.get("kw_args"):
-        raise CannotLift(piece.kind, f"kw_args={piece.params['kw_args']!r} change what numpy.{name} does")
-    return _then(piece, columns, Function({"function": name}))
-
-
 @transformer("passthrough")
 def passthrough(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
     return kept(columns)
 
 
-@transformer("sklearn.decomposition.PCA")
+@transformer("sklearn.decomposition.PCA", "sklearn.decomposition.IncrementalPCA")
 def pca(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
     weight, mean = piece.arrays["components_"].astype(np.float64).T, piece.arrays["mean_"].astype(np.float64)
     if older(piece, 1, 5):  # centred the columns first, which rounds otherwise
@@ -171,51 +152,3 @@ def older(piece: Piece, major: int, minor: int) -> bool:
     """Whether the piece comes from a version before major.minor; an unknown version is a new one."""
     parts = piece.version.split(".")[:2]
     return len(parts) == 2 and all(p.isdigit() for p in parts) and tuple(map(int, parts)) < (major, minor)
-
-
-@transformer(
-    "sklearn.feature_selection.SelectKBest",
-    "sklearn.feature_selection.SelectPercentile",
-    "sklearn.feature_selection.SelectFpr",
-    "sklearn.feature_selection.VarianceThreshold",
-    "sklearn.feature_selection.RFE",
-    "sklearn.feature_selection.RFECV",
-)
-def selection(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Columns]:
-    support = _support(piece)
-    if len(support) != len(columns):
-        raise CannotLift(piece.kind, f"it was fitted on {len(support)} columns, and {len(columns)} reach it")
-    chosen = np.flatnonzero(support)
-    return _then(piece, columns, take(chosen.tolist()), width=len(chosen))
-
-
-def _support(piece: Piece) -> NDArray[np.bool_]:
-    """What scikit-learn's `get_support` answers, from the fitted scores."""
-    name = piece.kind.rpartition(".")[2]
-    if name in ("RFE", "RFECV"):
-        return piece.arrays["support_"].astype(np.bool_)
-    if name == "VarianceThreshold":
-        return piece.arrays["variances_"].astype(np.float64) > cast("float", piece.params.get("threshold", 0.0))
-    if name == "SelectFpr":
-        return piece.arrays["pvalues_"].astype(np.float64) < cast("float", piece.params.get("alpha", 0.05))
-    scores = piece.arrays["scores_"].astype(np.float64)
-    scores = np.where(np.isnan(scores), np.finfo(np.float64).min, scores)
-    return _best(scores, piece.params.get("k", 10)) if name == "SelectKBest" else _percentile(scores, piece)
-
-
-def _best(scores: NDArray[np.float64], k: object) -> NDArray[np.bool_]:
-    mask = np.full(len(scores), k == "all")
-    if isinstance(k, int | float) and k > 0:
-        mask[np.argsort(scores, kind="mergesort")[-int(k) :]] = True
-    return mask
-
-
-def _percentile(scores: NDArray[np.float64], piece: Piece) -> NDArray[np.bool_]:
-    percentile = float(piece.params.get("percentile", 10))  # type: ignore[arg-type]
-    if percentile in (0.0, 100.0):
-        return np.full(len(scores), percentile == 100.0)
-    threshold = np.percentile(scores, 100 - percentile)
-    mask = scores > threshold
-    ties = np.flatnonzero(scores == threshold)
-    mask[ties[: max(0, math.floor(len(scores) * percentile / 100)) - int(mask.sum())]] = True
-    return mask
