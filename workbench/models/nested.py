@@ -62,7 +62,27 @@ def started_by_no_trees(piece: Piece) -> bool:
     return start is not None and start.trees is None
 
 
+def weighted_metric(piece: Piece) -> bool:
+    """Whether a metric has parameters besides p."""
+    given = piece.params.get("effective_metric_params_")
+    return isinstance(given, dict) and any(value is not None for name, value in given.items() if name != "p")
+
+
+def strange_outliers(piece: Piece) -> bool:
+    """Whether rows without neighbours get a label that is no class."""
+    label = piece.params.get("outlier_label_")
+    label = label[0] if isinstance(label, list) else label
+    return label is not None and label not in piece.arrays["classes_"].tolist()
+
+
+def old_centroids(piece: Piece) -> bool:
+    return "within_class_std_dev_" not in piece.arrays
+
+
 CONDITIONS = {
+    "weighted metric": weighted_metric,
+    "strange outlier label": strange_outliers,
+    "centroids of old": old_centroids,
     "hands on float32": hands_on_single,
     "temperature of float32": temperature_of_single,
     "started by no trees": started_by_no_trees,

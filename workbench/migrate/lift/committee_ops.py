@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import torch
 from torch import Tensor
 
@@ -80,22 +82,25 @@ class Votes(Op):
 
 
 class Pairs(Op):
-    """Labels [n, p] then margins [n, p] of the p pairs of classes → votes [n, k], and below one vote the sum of
-    margins s as s / (3 (|s| + 1))."""
+    """Labels [n, p] then margins [n, p] of the p pairs of classes → `duels` [n, k]."""
 
     name = "pairs"
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        classes = int(self.config["classes"])  # type: ignore[arg-type]
-        pairs = [(i, j) for i in range(classes) for j in range(i + 1, classes)]
-        labels, margins = x[:, : len(pairs)], x[:, len(pairs) :]
-        zero = torch.zeros_like(x[:, 0])
-        votes, sums = [zero] * classes, [zero] * classes
-        for at, (i, j) in enumerate(pairs):
-            sums[i], sums[j] = sums[i] - margins[:, at], sums[j] + margins[:, at]
-            votes[i], votes[j] = votes[i] + (labels[:, at] == 0), votes[j] + (labels[:, at] == 1)
-        total = torch.stack(sums, dim=1)
-        return torch.stack(votes, dim=1) + total / (3 * (total.abs() + 1))
+        half = x.shape[1] // 2
+        return duels(x[:, :half], x[:, half:], int(self.config["classes"]))  # type: ignore[arg-type]
+
+
+def duels(labels: Tensor, margins: Tensor, classes: int) -> Tensor:
+    """Votes [n, k] of the pairs (i, j), label 0 for i and 1 for j; below one vote the sum s of margins towards a class,
+    as s / (3 (|s| + 1))."""
+    zero = torch.zeros_like(margins[:, 0])
+    votes, sums = [zero] * classes, [zero] * classes
+    for at, (i, j) in enumerate(combinations(range(classes), 2)):
+        sums[i], sums[j] = sums[i] - margins[:, at], sums[j] + margins[:, at]
+        votes[i], votes[j] = votes[i] + (labels[:, at] == 0), votes[j] + (labels[:, at] == 1)
+    total = torch.stack(sums, dim=1)
+    return torch.stack(votes, dim=1) + total / (3 * (total.abs() + 1))
 
 
 class WeightedMedian(Op):

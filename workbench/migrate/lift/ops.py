@@ -51,6 +51,10 @@ class Op(nn.Module):
     def forward(self, x: Tensor, codes: Tensor) -> Any:
         raise NotImplementedError
 
+    def cells(self) -> int:
+        """Numbers it needs at once for each row, where that is many."""
+        return 0
+
 
 def to_plain(op: Op, arrays: Arrays, prefix: str = "m") -> dict[str, Plain]:
     """The op as a JSON tree; its arrays are added to `arrays` under dotted names."""
