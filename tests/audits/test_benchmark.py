@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from workbench.audit import Kind
 from workbench.audits import benchmark as audit
 from workbench.evidence import Evidence, Limit, Status
 from workbench.measure import speed
+from workbench.measure.speed.serving import latencies
 from workbench.migration import Roles, Task
 from workbench.models import Outputs, Piece, open_model
 from workbench.scored import Scored, Side
@@ -36,14 +38,21 @@ class Clocked:
         self.call, self.row, self.noise, self.rng = call, row, noise, np.random.default_rng(seed)
         self.opened = 0
 
-    def timed(self, frame: pd.DataFrame, calls: int) -> tuple[list[int], list[int]]:
-        base = self.call + self.row * len(frame)
+    def timed(self, frame: pd.DataFrame, calls: int, scope: str = "model") -> tuple[list[int], list[int]]:
+        base = self.call + self.row * len(frame) * (2 if scope == "whole" else 1)
         wall = [int(1e9 * base * math.exp(self.noise * self.rng.normal())) for _ in range(calls)]
         return wall, [int(1e9 * base)] * calls
 
-    def cold_start(self, frame: pd.DataFrame) -> float:
+    def start(self, frame: pd.DataFrame) -> tuple[float, float]:
         self.opened += 1
-        return 0.5 + 100 * self.call
+        return 0.5, 100 * self.call
+
+    def memory(self) -> dict[str, int]:
+        return {"pss": 32 << 20, "gpu": 0, "cpu": 0}
+
+    def served(self, frame: pd.DataFrame, arrivals: list[float]) -> list[int]:
+        took = np.full(len(arrivals), self.call + self.row)
+        return (1e9 * latencies(took, np.array(arrivals))).astype(int).tolist()
 
     def peak_rss(self) -> int:
         return 64 << 20
@@ -61,7 +70,6 @@ class Plain(Clocked):
     """A model that cannot be timed in a process of its own."""
 
     timed = None
-    cold_start = None
 
 
 def scored(n: int = 1_500, frame: pd.DataFrame | None = None) -> Scored:
@@ -79,8 +87,9 @@ def parity(status: Status = Status.PASS) -> Evidence:
     )
 
 
-def run(legacy, candidate, evidence=None, limits=LIMITS, params=PARAMS, rows=None):
-    found = list(audit.run(scored() if rows is None else rows, legacy, candidate, evidence or parity(), limits, params))
+def run(legacy, candidate, evidence=None, limits=LIMITS, params=PARAMS, rows=None, artifacts=None):
+    rows = scored() if rows is None else rows
+    found = list(audit.run(rows, legacy, candidate, evidence or parity(), limits, artifacts, params))
     assert {finding.id for finding in found} <= {kind.id for kind in audit.KINDS}
     assert len({finding.key for finding in found}) == len(found)
     return {finding.key.removeprefix("benchmark/"): finding for finding in found}
@@ -94,7 +103,10 @@ def test_the_winner_of_each_scenario_is_named_with_its_interval():
     assert many.change.low <= 0.011 / 0.041 <= many.change.high
     assert many.legacy.value == pytest.approx(1000 / 0.011, rel=0.02)
     assert many.legacy.unit == "rows/s"
-    assert found["speed-up"].title == "Faster with 1 row, faster with 100 rows, slower with 1,000 rows"
+    assert (
+        found["speed-up"].title
+        == "The candidate is faster with 1 row and 100 rows; the candidate is slower with 1,000 rows"
+    )
     assert found["speed-up"].change == one.change
     assert found["control"].status is Status.PASS
     assert found["control"].legacy.low <= 1 <= found["control"].legacy.high
@@ -103,7 +115,7 @@ def test_the_winner_of_each_scenario_is_named_with_its_interval():
 def test_slower_warns_by_default_and_blocks_where_the_team_agreed_to_the_limit():
     slow = lambda: (Clocked(0.001, 1e-6), Clocked(0.004, 4e-6, seed=1))  # noqa: E731
     found = run(*slow())
-    assert found["speed-up"].title.startswith("Stay where you are: slower with 1 row")
+    assert found["speed-up"].title.startswith("Stay where you are: the candidate is slower with 1 row, 100")
     assert {found[key].status for key in found if key.startswith("speed-up")} == {Status.WARN}
     assert "nobody has agreed" in found["speed-up[1 row]"].reason
     assert {f.status for k, f in run(*slow(), limits=AGREED).items() if k.startswith("speed-up")} == {Status.FAIL}
@@ -116,12 +128,12 @@ def test_an_equal_candidate_passes_the_default_limit():
 
 
 def test_an_unsteady_machine_gives_no_verdict_and_says_what_to_do():
-    found = run(Clocked(0.06, 1e-6, noise=0.5), Clocked(0.06, 1e-6, noise=0.5, seed=1))
+    found = run(Clocked(0.06, 1e-6, noise=1.5), Clocked(0.06, 1e-6, noise=1.5, seed=1))
     assert found["speed-up"].status is Status.ABSENT
     assert found["speed-up[1 row]"].status is Status.ABSENT
     assert "idle machine" in found["speed-up[1 row]"].reason
     assert found["speed-up[1 row]"].change is None
-    assert len(found["speed-up[1 row]"].details[1].rows) >= 10
+    assert len(found["speed-up[1 row]"].details[2].rows) >= 10
     assert found["control"].status is Status.ABSENT
     assert "1 row, 100 rows, 1,000 rows" in found["control"].reason
     assert found["cost"].status is Status.ABSENT
@@ -147,7 +159,7 @@ def test_parity_without_limits_is_no_failure():
 
 
 def test_without_any_parity_evidence_nothing_is_timed():
-    found = list(audit.run(scored(), Clocked(1, 1), Clocked(1, 1), None, LIMITS, PARAMS))
+    found = list(audit.run(scored(), Clocked(1, 1), Clocked(1, 1), None, LIMITS, None, PARAMS))
     assert {finding.status for finding in found} == {Status.ABSENT}
 
 
@@ -162,8 +174,8 @@ def test_no_rows_are_said_so():
 
 
 def test_percentiles_need_their_samples():
-    found = run(Clocked(0.002, 0), Clocked(0.001, 0), params=PARAMS.model_copy(update={"samples": 100}))
-    assert found["latency[p50]"].legacy.value == pytest.approx(2, rel=0.02)
+    found = run(Clocked(0.05, 0), Clocked(0.025, 0), params=PARAMS.model_copy(update={"samples": 100, "batches": ()}))
+    assert found["latency[p50]"].legacy.value == pytest.approx(50, rel=0.02)
     assert found["latency[p90]"].change.value == pytest.approx(0.5, rel=0.05)
     assert found["latency[p99]"].status is Status.ABSENT
     assert "459 are needed" in found["latency[p99]"].reason
@@ -173,16 +185,70 @@ def test_percentiles_need_their_samples():
 
 def test_cost_follows_the_price_and_the_paired_ratio():
     priced = PARAMS.model_copy(update={"price_per_hour": 3.6, "price_source": "list price of 2026-11-01"})
-    found = run(Clocked(0, 1e-5, noise=0.001), Clocked(0, 2e-5, noise=0.001, seed=1), params=priced)
+    found = run(Clocked(0.002, 1e-5, noise=0.001), Clocked(0.004, 2e-5, noise=0.001, seed=1), params=priced)
     cost = found["cost"]
-    assert cost.legacy.value == pytest.approx(3.6e6 / (3600 * 1e5 * 0.5), rel=0.01)
+    assert cost.legacy.value == pytest.approx(3.6e6 / (3600 * 1000 / 0.012 * 0.5), rel=0.01)
     assert cost.legacy.unit == "EUR"
     assert cost.change.low <= 2 <= cost.change.high
     assert "list price of 2026-11-01" in cost.title
-    unpriced = run(Clocked(0, 1e-5), Clocked(0, 2e-5, seed=1))["cost"]
+    unpriced = run(Clocked(0.002, 1e-5), Clocked(0.004, 2e-5, seed=1))["cost"]
     assert unpriced.legacy is None
     assert unpriced.change.value == pytest.approx(2, rel=0.05)
     assert "at equal prices" in unpriced.title
+
+
+def test_a_price_of_nobody_knows_when_and_where_makes_no_money():
+    priced = PARAMS.model_copy(update={"price_per_hour": 3.6})
+    cost = run(Clocked(0.002, 1e-5), Clocked(0.004, 2e-5, seed=1), params=priced)["cost"]
+    assert cost.legacy is None
+    assert "the price has no price_source" in cost.title
+
+
+def test_the_rate_at_the_service_level_decides_the_cost():
+    level = {"service_level_ms": 50.0, "price_per_hour": 3.6, "price_source": "list price of 2026-11-01"}
+    found = run(Clocked(0.01, 0), Clocked(0.005, 0, seed=1), params=PARAMS.model_copy(update=level))
+    rate, cost = found["service-rate"], found["cost"]
+    assert 50 < rate.legacy.value < 1 / 0.01
+    assert 100 < rate.candidate.value < 1 / 0.005
+    assert rate.change.low > 1.5
+    assert cost.legacy.value == pytest.approx(3.6e6 / (3600 * rate.legacy.value * 0.5), rel=1e-6)
+    assert "service level" in cost.title
+    tried = rate.details[0]
+    assert {row[0] for row in tried.rows} == {"legacy", "candidate"}
+
+
+def test_a_service_level_nobody_holds_has_no_rate():
+    level = PARAMS.model_copy(update={"service_level_ms": 5.0})
+    rate = run(Clocked(0.01, 0), Clocked(0.001, 0, seed=1), params=level)["service-rate"]
+    assert rate.status is Status.ABSENT
+    assert "99 of 100 answers of legacy within" in rate.reason
+
+
+def test_end_to_end_is_a_scenario_of_its_own():
+    both = PARAMS.model_copy(update={"scope": "both", "batches": (100,)})
+    found = run(Clocked(0, 1e-4), Clocked(0, 1e-4, seed=1), params=both)
+    inside, whole = found["speed-up[100 rows]"], found["speed-up[100 rows, end to end]"]
+    assert inside.legacy.value / whole.legacy.value == pytest.approx(2, rel=0.05)
+    assert len({key for key in found if key.startswith("speed-up[")}) == 4
+
+
+def test_energy_from_rated_power_is_called_an_estimate(monkeypatch):
+    monkeypatch.setattr("workbench.measure.speed.report.rapl", lambda: None)
+    rated = PARAMS.model_copy(update={"tdp_watts": 100.0})
+    energy = run(Clocked(0.002, 1e-5), Clocked(0.004, 2e-5, seed=1), params=rated)["energy"]
+    assert energy.change.value == pytest.approx(2, rel=0.05)
+    assert "estimate from TDP" in energy.title
+    assert "estimate from TDP" in energy.candidate.method
+    assert "tdp_watts is not set" in run(Clocked(0.002, 1e-5), Clocked(0.004, 2e-5, seed=1))["energy"].reason
+
+
+def test_every_answer_lies_beside_the_evidence(tmp_path):
+    found = run(Clocked(0.01, 0), Clocked(0.005, 0, seed=1), artifacts=tmp_path)
+    (file,) = (detail for detail in found["control"].details if detail.type == "file")
+    assert hashlib.sha256((tmp_path / file.path).read_bytes()).hexdigest() == file.sha256
+    frame, machine = speed.read_samples(tmp_path / file.path)
+    assert set(frame["scenario"]) == {"1 row", "100 rows", "1,000 rows"}
+    assert machine["machine"] == speed.environment()["machine"]
 
 
 def test_cold_start_and_memory_are_told_apart():
@@ -197,14 +263,6 @@ def test_a_model_without_a_process_of_its_own_is_timed_here_and_that_is_said():
     machine = next(d for d in found["speed-up"].details if d.type == "table")
     assert ("models", "not both in their own process") in machine.rows
     assert found["peak-memory"].status is Status.ABSENT
-
-
-def test_a_batch_larger_than_the_table_is_the_whole_table():
-    assert [one.rows for one in speed.scenarios(1_899, (1_024, 10_000))] == [1, 1_024, 1_899]
-    assert [one.name for one in speed.scenarios(1, (1_024,))] == ["1 row"]
-    frame = pd.DataFrame({"x": range(50)})
-    small, large = (speed.Scenario("s", n).frame(frame, 0)["x"] for n in (5, 20))
-    assert list(small) == list(large[:5])
 
 
 def test_a_scenario_that_does_not_fit_the_time_is_absent():

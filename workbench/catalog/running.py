@@ -30,8 +30,10 @@ def run(
     given: Mapping[str, object] | None = None,
     *,
     stored: Callable[[str], Evidence | None] = lambda name: None,
+    artifacts: Path | None = None,
 ) -> Evidence:
     """Run one audit or mover to Evidence. stored: gives the evidence of another audit, None where there is none.
+    artifacts: the folder the evidence will lie in, for files beside it.
 
     Raises CatalogError for an unknown name or parameter; anything that goes wrong later is a finding.
     """
@@ -42,7 +44,7 @@ def run(
     fresh = key(migration, name, given)
     started, clock = datetime.now(UTC), time.monotonic()
     # An audit that runs alone measures time: its models are opened where they are timed, and only there.
-    supply = _Supply(migration, stored, hosted=bool(getattr(this.load(), "ALONE", False)))
+    supply = _Supply(migration, stored, bool(getattr(this.load(), "ALONE", False)), artifacts)
     try:
         findings = tuple(_findings(this, params, supply))
     finally:
@@ -99,8 +101,11 @@ _HINTS = {
 class _Supply:
     """Opens what audits need, once, and closes it again."""
 
-    def __init__(self, migration: Migration, stored: Callable[[str], Evidence | None], hosted: bool) -> None:
+    def __init__(
+        self, migration: Migration, stored: Callable[[str], Evidence | None], hosted: bool, artifacts: Path | None
+    ) -> None:
         self._migration = migration
+        self._artifacts = artifacts
         self._stored = stored
         self._hosted = hosted
         self._open: dict[str, Any] = {}
@@ -121,6 +126,8 @@ class _Supply:
             return self._table(need)
         if need == "folder":
             return candidate_folder(self._migration)
+        if need == "artifacts":
+            return self._artifacts
         if need in ("legacy", "candidate"):
             return self._model(need)
         return self._scored() if need == "scored" else self._stored(need)

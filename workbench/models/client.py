@@ -36,6 +36,7 @@ class HostModel:
         self._lock = threading.RLock()
         self._process: Process | None = None
         self._opening = 0.0
+        self._untouched = False
         self._held: tuple[pd.DataFrame, int | None] | None = None
         self._about = self._opened()
 
@@ -99,22 +100,31 @@ class HostModel:
         return self.peak
 
     def memory(self) -> dict[str, int]:
-        """Bytes held now by the host, shared pages by share ("pss"), and at most on a GPU ("gpu"); 0: not told."""
+        """Bytes held now by the host, shared pages by share ("pss"), and at most on a GPU ("gpu"), 0: not told; ns it
+        has computed ("cpu")."""
         header, _ = self._ask({"do": "memory"})
-        return {"pss": int(header["pss"]), "gpu": int(header["gpu"])}
+        return {name: int(header[name]) for name in ("pss", "gpu", "cpu")}
+
+    def place(self, core: int) -> bool:
+        """All of the host's threads onto one core; False where the system does not let it."""
+        return bool(self._ask({"do": "place", "core": core})[0]["placed"])
 
     @property
     def pid(self) -> int | None:
         """The host's process number; None while it is closed."""
         return self._process.popen.pid if self._process else None
 
-    def cold_start(self, frame: pd.DataFrame) -> float:
-        """Seconds from starting a new process to its first answer for the frame."""
-        self.close()
-        self._opened()
+    def start(self, frame: pd.DataFrame) -> tuple[float, float]:
+        """Seconds from starting a process to its model being open, and from then to its first answer for the frame.
+
+        Of the process as it is where nobody has asked it anything yet, else of a new one.
+        """
+        if not self._untouched:
+            self.close()
+            self._opened()
         start = time.perf_counter()
         self.predict(frame)
-        return self._opening + time.perf_counter() - start
+        return self._opening, time.perf_counter() - start
 
     def close(self) -> None:
         """End the host's process."""
@@ -122,7 +132,7 @@ class HostModel:
             if self._process is not None:
                 self._process.end()
                 self._process = None
-            self._held = None
+            self._held, self._untouched = None, False
 
     def _needed(self, frame: pd.DataFrame) -> pd.DataFrame:
         from workbench.models.inputs import choose
@@ -162,7 +172,7 @@ class HostModel:
             start = time.perf_counter()
             self._process = Process(self._start(), self.options)
             header = self._introduced()
-            self._opening = time.perf_counter() - start
+            self._opening, self._untouched = time.perf_counter() - start, True
             return header
 
     def _start(self) -> Start:
@@ -181,6 +191,7 @@ class HostModel:
         with self._lock:
             if self._process is None:
                 self._opened()
+            self._untouched = False
             return self._exchange(request, *parts)
 
     def _exchange(self, request: dict[str, Any], *parts: bytes) -> tuple[dict[str, Any], list[bytes]]:

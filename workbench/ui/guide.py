@@ -6,12 +6,13 @@ The same cells work by hand in JupyterLab, headless, and in a dashboard, which o
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog, store
-from workbench.evidence import Chart, Detail, Evidence, Table
+from workbench.evidence import Chart, Detail, Evidence, File, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
 from workbench.runner.kernel import FORCE, PLACE
 from workbench.runner.plan import part_of
@@ -80,7 +81,7 @@ class Guide:
         key = catalog.key(migration, self.name, self.params)
         found = None if os.environ.get(FORCE) else store.latest(migration.folder, self.name, key)
         if place := os.environ.get(PLACE):
-            evidence = found.evidence if found else self._compute(migration)
+            evidence = _brought(found, Path(place)) if found else self._compute(migration, Path(place))
             store.write(Path(place) / store.EVIDENCE, evidence.to_json())
             return evidence
         if found:
@@ -154,8 +155,11 @@ class Guide:
             raise NothingStoredError(f"There is no evidence of {self.name} yet: run it first with `workbench run`.")
         return found.evidence
 
-    def _compute(self, migration: Migration) -> Evidence:
-        return catalog.run(migration, self.name, self.params, stored=lambda name: self._evidence_of(migration, name))
+    def _compute(self, migration: Migration, place: Path) -> Evidence:
+        def stored(name: str) -> Evidence | None:
+            return self._evidence_of(migration, name)
+
+        return catalog.run(migration, self.name, self.params, stored=stored, artifacts=place)
 
     def _evidence_of(self, migration: Migration, name: str) -> Evidence | None:
         found = store.latest(migration.folder, name, catalog.key(migration, name))
@@ -164,8 +168,9 @@ class Guide:
     def _compute_and_store(self, migration: Migration, key: str) -> Evidence:
         part = part_of(catalog.entry(self.name))
         with store.open_run(migration.folder, f"notebook {part}") as writer:
-            evidence = self._compute(migration)
-            store.write(writer.workplace(part) / store.EVIDENCE, evidence.to_json())
+            place = writer.workplace(part)
+            evidence = self._compute(migration, place)
+            store.write(place / store.EVIDENCE, evidence.to_json())
             broke = any(finding.status == "error" for finding in evidence.findings)
             writer.publish(part, audit=self.name, key="" if broke else key)
             writer.finish()
@@ -207,6 +212,14 @@ def _pandas() -> Any:
 
 def _details(evidence: Evidence, finding: str) -> list[Detail]:
     return [detail for found in evidence.findings if finding in ("", found.id, found.key) for detail in found.details]
+
+
+def _brought(stored: store.Stored, place: Path) -> Evidence:
+    """Stored evidence, with the files that lie beside it copied to the new place."""
+    for detail in _details(stored.evidence, ""):
+        if isinstance(detail, File) and detail.path in stored.seal.files:
+            shutil.copyfile(stored.folder / detail.path, place / detail.path)
+    return stored.evidence
 
 
 def _row(finding: Any) -> dict[str, object]:

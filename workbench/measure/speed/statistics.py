@@ -17,6 +17,13 @@ LEVEL = 0.99
 TOLERANCE = 0.05
 """How far from 1 the control may reach, and how far warm-up windows may differ."""
 
+NEGLIGIBLE = 0.02
+"""How far from 1 a ratio must lie before it is called faster or slower: two processes of one and the same model
+differ by about as much, by where their memory happens to lie (Mytkowicz et al. 2009, ASPLOS)."""
+
+PRECISION = 0.02
+"""Half width of a ratio's interval, relative, that is narrow enough."""
+
 TRIM = 0.2
 """Share of rounds left out at each end: another process slows some down by half."""
 
@@ -43,6 +50,11 @@ def geometric_mean(logs: Floats, *, level: float = LEVEL) -> Estimate:
 def is_stable(control: Estimate, tolerance: float = TOLERANCE) -> bool:
     """The control's interval contains 1 and lies within 1 ± tolerance."""
     return 1 - tolerance <= control.low <= 1 <= control.high <= 1 + tolerance
+
+
+def half_width(estimate: Estimate) -> float:
+    """Of a positive estimate's interval, on the log scale; infinite without one."""
+    return math.log(estimate.high / estimate.low) / 2 if estimate.low > 0 else math.inf
 
 
 def queries_needed(percentile: float, over: int = 0, confidence: float = 0.99) -> int:

@@ -1,9 +1,11 @@
-"""How fast, how surely: interleaved timing of two sides with a control, and the statistics of the times.
+"""How fast, how surely: finely interleaved timing of two sides with a control, and what the times say.
 
 A side is a callable `timed(frame, calls) -> (wall, cpu)`: it answers the frame `calls` times and times each answer
 where it runs, in nanoseconds. One round asks legacy, candidate and legacy again (the control) in a seeded order and
-then in the reverse order, so that a drift of the machine, linear over the round, cancels out of every ratio. The
-control compares legacy with itself: where it does not come out as 1, the machine was too unsteady for a verdict.
+then in the reverse order, in slices of milliseconds, so that a drift of the machine, linear over the round, cancels
+out of every ratio. A side's slices of one round are a block; the block's time is the median of its calls, which
+another process that takes the core for some milliseconds does not move. The control compares legacy with itself:
+where it does not come out as 1, the machine was too unsteady for a verdict.
 """
 
 from __future__ import annotations
@@ -12,12 +14,21 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from workbench.measure.intervals import Estimate
-from workbench.measure.speed.statistics import TOLERANCE, Floats, geometric_mean, is_stable
+from workbench.measure.speed.statistics import (
+    NEGLIGIBLE,
+    PRECISION,
+    TOLERANCE,
+    Floats,
+    geometric_mean,
+    half_width,
+    is_stable,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,34 +36,51 @@ if TYPE_CHECKING:
 Timed = Callable[["pd.DataFrame", int], tuple[Sequence[int], Sequence[int]]]
 
 LEGACY, CANDIDATE, CONTROL = 0, 1, 2
+SIDES = ("legacy", "candidate", "control")
 
-BLOCKS = ("round", *(f"{side} {clock}" for clock in ("wall", "CPU") for side in ("legacy", "candidate", "control")))
+BLOCKS = ("round", *(f"{side} {clock}" for clock in ("wall", "CPU") for side in SIDES))
+
+LEAST = 20
+"""Blocks of each side before a verdict."""
+
+LOOK = 5
+"""Rounds between two looks at whether the times are precise enough."""
 
 
 class TooSlowError(RuntimeError):
-    """The fewest rounds that make a verdict do not fit the time. needed, allowed: seconds."""
+    """The fewest blocks that make a verdict do not fit the time. needed, allowed: seconds."""
 
     def __init__(self, needed: float, allowed: float) -> None:
         super().__init__(
-            f"the fewest rounds take about {needed:.0f} s and {allowed:.0f} s are allowed: allow more seconds"
+            f"the fewest blocks take about {needed:.3g} s and {allowed:.3g} s are allowed: allow more seconds"
         )
         self.needed = needed
         self.allowed = allowed
 
 
+class Call(NamedTuple):
+    """One timed answer. side: LEGACY, CANDIDATE or CONTROL; wall, cpu: ns."""
+
+    round: int
+    side: int
+    wall: int
+    cpu: int
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Times of two sides and the control, in seconds per call.
+    """Times of two sides and the control.
 
-    wall, cpu: float64 [rounds, 3, 2], sides in the order legacy, candidate, control; two blocks a round. calls: in
-    one block of legacy and of candidate. settled: warm-up came to rest on both sides. All measures are ratios of
-    time, legacy / other: 2 means the other is twice as fast.
+    wall, cpu: float64 [rounds, 3], seconds of a block's median call, sides in the order legacy, candidate, control.
+    calls: in one block of legacy and of candidate. settled: warm-up came to rest on both sides. raw: every call, in
+    its order. All measures are ratios of time, legacy / other: 2 means the other is twice as fast.
     """
 
     wall: Floats
     cpu: Floats
     calls: tuple[int, int]
     settled: bool
+    raw: tuple[Call, ...] = ()
 
     @property
     def rounds(self) -> int:
@@ -75,12 +103,18 @@ class Comparison:
         return is_stable(self.control)
 
     @property
-    def outcome(self) -> Literal["unsteady", "faster", "slower", "alike"]:
-        """Of the candidate: by the whole interval of the speed-up, where the control was stable."""
-        if not self.stable:
-            return "unsteady"
+    def precise(self) -> bool:
+        """The control is stable, and more rounds would not say much more."""
         ratio = self.speed_up
-        return "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "alike"
+        return self.stable and half_width(ratio) <= max(PRECISION, abs(math.log(ratio.value)) / 10)
+
+    @property
+    def outcome(self) -> Literal["faster", "slower", "alike", "undecided"]:
+        """Of the candidate: by the whole interval of the speed-up, beyond what two processes of one model differ by."""
+        low, high = self.speed_up.low, self.speed_up.high
+        if low > 1 + NEGLIGIBLE or high < 1 / (1 + NEGLIGIBLE):
+            return "faster" if low > 1 else "slower"
+        return "alike" if low >= 1 - TOLERANCE and high <= 1 + TOLERANCE else "undecided"
 
     def ratios(self) -> tuple[tuple[str, float, float, float], ...]:
         """Rows (what, ratio, low, high)."""
@@ -88,18 +122,23 @@ class Comparison:
         return tuple((name, *estimate) for name, estimate in found.items())
 
     def blocks(self) -> tuple[tuple[int | float, ...], ...]:
-        """Rows (round, wall ms of legacy, candidate, control, CPU ms of the same): per call, two blocks' mean."""
-        both = 1e3 * np.concatenate([self.wall.mean(axis=2), self.cpu.mean(axis=2)], axis=1)
+        """Rows (round, wall ms of legacy, candidate, control, CPU ms of the same): of the block's median call."""
+        both = 1e3 * np.concatenate([self.wall, self.cpu], axis=1)
         return tuple((number + 1, *map(float, row)) for number, row in enumerate(both))
 
     def seconds(self, side: int) -> Estimate:
-        """Geometric mean wall time of a call of LEGACY or CANDIDATE, in s."""
-        return geometric_mean(np.log(self.wall[:, side]).mean(axis=1))
+        """Typical wall time of a call of LEGACY or CANDIDATE, in s."""
+        return geometric_mean(np.log(self.wall[:, side]))
+
+    def single(self, side: int) -> Floats:
+        """Wall seconds of every call of LEGACY (as control, too) or CANDIDATE, in their order."""
+        same = (LEGACY, CONTROL) if side == LEGACY else (side,)
+        return np.array([call.wall / 1e9 for call in self.raw if call.side in same], dtype=np.float64)
 
 
 def log_ratios(times: Floats, side: int) -> Floats:
-    """log(legacy / side) per round [rounds] of times [rounds, 3, 2], each round's two blocks averaged."""
-    logs = np.log(times).mean(axis=2)
+    """log(legacy / side) per round [rounds] of times [rounds, 3]."""
+    logs = np.log(times)
     return np.asarray(logs[:, LEGACY] - logs[:, side], dtype=np.float64)
 
 
@@ -116,20 +155,40 @@ def warm_up(
 ) -> tuple[float, bool]:
     """Call until three windows in a row agree within TOLERANCE, bounded by `most` windows and `seconds`.
 
-    Gives wall seconds per call, and whether it settled.
+    Gives wall seconds of a typical call, and whether it settled.
     """
-    first = _seconds(timed(frame, 1)[0])
+    first = _typical(timed(frame, 1)[0])
     calls, spent = _calls(first, window), first
     found: list[float] = []
     while len(found) < most and spent < seconds:
-        wall = _seconds(timed(frame, calls)[0])
-        found.append(wall / calls)
-        spent += wall
+        wall = timed(frame, calls)[0]
+        found.append(_typical(wall))
+        spent += sum(wall) / 1e9
         calls = _calls(found[-1], window)
         last = found[-3:]
         if len(last) == 3 and max(last) <= (1 + TOLERANCE) * min(last):
             return min(last), True
     return (min(found) if found else first), False
+
+
+class Plan(NamedTuple):
+    """How a round is cut. passes: palindromes in it; calls: of each side in a slice; least: rounds before a verdict;
+    seconds: a round takes."""
+
+    passes: int
+    calls: tuple[int, int, int]
+    least: int
+    seconds: float
+
+    @classmethod
+    def of(cls, seconds: tuple[float, float], block: float) -> Plan:
+        """seconds: of a typical call of each side. A side gets at least `block` s a round, in two or four slices."""
+        passes = 2 if max(seconds) <= block / 4 else 1
+        calls = tuple(_calls(each, block / passes / 2) for each in (*seconds, seconds[0]))
+        # Slices as long as a block are blocks themselves: two of them a round.
+        blocks = 2 if min(seconds) >= block else 1
+        around = sum(2 * passes * n * each for n, each in zip(calls, (*seconds, seconds[0])))
+        return cls(passes, (calls[0], calls[1], calls[2]), math.ceil(LEAST / blocks), around)
 
 
 def compare(
@@ -138,65 +197,81 @@ def compare(
     frame: pd.DataFrame,
     *,
     seconds: float = 6.0,
-    least: int = 10,
-    most: int = 100,
+    most: int = 200,
     block: float = 0.05,
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Comparison:
-    """Rounds of blocks of at least `block` s: `least` rounds (two blocks a side each), then more until the control is
-    stable, while they fit in `seconds` and `most`.
+    """Rounds until LEAST blocks of at least `block` s a side are timed, then more until the ratio is precise and the
+    control stable, while they fit in `seconds` and `most`.
 
-    Raises TooSlowError if `least` rounds would take more than three times `seconds`.
+    Raises TooSlowError if the fewest rounds would take more than three times `seconds`.
     """
     sides = (legacy, candidate, legacy)
     warm = [warm_up(side, frame) for side in sides[:2]]
-    calls = [_calls(per_call, block) for per_call, _ in warm]
-    calls.append(calls[LEGACY])
-    around = sum(2 * calls[side] * warm[side % 2][0] for side in range(3))
-    if least * around > 3 * seconds:
-        raise TooSlowError(least * around, 3 * seconds)
-    wall: list[list[list[float]]] = []
-    cpu: list[list[list[float]]] = []
-    end = clock() + seconds
-    for order in orders(seed):
-        times = [(side, sides[side](frame, calls[side])) for side in order]
-        for kept, which in ((wall, 0), (cpu, 1)):
-            kept.append([[_seconds(t[which]) / calls[side] for at, t in times if at == side] for side in range(3)])
-        found = Comparison(np.array(wall), np.array(cpu), (calls[0], calls[1]), all(ok for _, ok in warm))
-        over = len(wall) >= most or clock() + around > end
-        if len(wall) >= least and (over or found.stable):
-            return found
-    raise AssertionError("orders never ends")
+    plan = Plan.of((warm[0][0], warm[1][0]), block)
+    if plan.least * plan.seconds > 3 * seconds:
+        raise TooSlowError(plan.least * plan.seconds, 3 * seconds)
+    raw: list[Call] = []
+    end, made = clock() + seconds, orders(seed)
+    for done in range(1, most + 1):
+        for side in (side for _ in range(plan.passes) for side in next(made)):
+            times = sides[side](frame, plan.calls[side])
+            raw.extend(Call(done - 1, side, wall, cpu) for wall, cpu in zip(*times))
+        over = done == most or clock() + plan.seconds > end
+        if done >= plan.least and (over or done % LOOK == 0):
+            found = _compared(raw, plan, all(settled for _, settled in warm))
+            if over or found.precise:
+                return found
+    raise TooSlowError(plan.least * plan.seconds, most * plan.seconds)
 
 
-def _seconds(nanoseconds: Sequence[int]) -> float:
-    """Their sum; at least a nanosecond, since its logarithm is taken."""
-    return max(sum(nanoseconds), 1) / 1e9
+def _compared(raw: Sequence[Call], plan: Plan, settled: bool) -> Comparison:
+    calls = np.array(raw, dtype=np.int64)
+    wall, cpu = (_medians(calls, column) for column in (2, 3))
+    in_block = tuple(2 * plan.passes * n for n in plan.calls[:2])
+    return Comparison(wall, cpu, (in_block[0], in_block[1]), settled, tuple(raw))
+
+
+def _medians(calls: NDArray[np.int64], column: int) -> Floats:
+    """Seconds of the median call of each round and side [rounds, 3]."""
+    found = np.empty((int(calls[-1, 0]) + 1, 3))
+    for side in range(3):
+        of = calls[calls[:, 1] == side]
+        # Every round has as many calls of a side: a table of them.
+        table = of[:, column].reshape(len(found), -1)
+        found[:, side] = np.maximum(np.median(table, axis=1), 1) / 1e9
+    return found
+
+
+def _typical(nanoseconds: Sequence[int]) -> float:
+    """Seconds of the median; at least a nanosecond, since its logarithm is taken."""
+    return max(float(np.median(nanoseconds)), 1.0) / 1e9
 
 
 def _calls(per_call: float, window: float) -> int:
     return max(1, math.ceil(window / max(per_call, 1e-9)))
 
 
-def latencies(
+def more_calls(
     sides: tuple[Timed, Timed],
     frame: pd.DataFrame,
+    wanted: tuple[int, int],
     *,
-    samples: int,
     seconds: float,
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Floats, Floats]:
-    """Wall seconds of single calls of two sides, as many on each, taken in turns of ten in a seeded order.
+    """Wall seconds of further single calls of two sides, in turns of ten in a seeded order.
 
-    Stops at `samples` a side or after `seconds`.
+    Stops at as many as are wanted of each side, or after `seconds`.
     """
     found: tuple[list[float], list[float]] = ([], [])
     end = clock() + seconds
     for order in orders(seed, sides=2):
         for side in order:
-            found[side].extend(nanoseconds / 1e9 for nanoseconds in sides[side](frame, 10)[0])
-        if len(found[0]) >= samples or clock() > end:
+            if (short := wanted[side] - len(found[side])) > 0:
+                found[side].extend(ns / 1e9 for ns in sides[side](frame, min(10, short))[0])
+        if clock() > end or all(len(one) >= n for one, n in zip(found, wanted)):
             return np.array(found[0]), np.array(found[1])
     raise AssertionError("orders never ends")
