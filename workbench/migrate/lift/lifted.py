@@ -146,7 +146,6 @@ def _reread(sources: Sequence[Source], change: Reread) -> None:
 def _rows(op: Op) -> int:
     """Rows at once: fewer for more trees, and for more rows that each is held against."""
     widths = [len(part.first) if isinstance(part, tree_op.Masks) else len(part.root) for part in _tree_parts(op)]
-    widths += [part.cells for part in op.modules() if isinstance(part, Op)]
     widths += [part.cells() for part in op.modules() if isinstance(part, Op)]
     return max(64, min(ROWS, CELLS // max([1, *widths])))
 
