@@ -26,7 +26,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the audits that were computed; computing itself is replaced by known evidence."""
     computed: list[str] = []
 
-    def run(migration: Any, name: str, params: Any, stored: Any) -> Evidence:
+    def run(migration: Any, name: str, params: Any, stored: Any, artifacts: Any) -> Evidence:
         computed.append(name)
         evidence = bias_evidence(migration.folder)
         return evidence.model_copy(update={"key": catalog.key(migration, name, params)})
@@ -137,7 +137,7 @@ def test_the_journey_shows_itself_as_markdown_and_tables(judged: Path) -> None:
     [blocking] = standing.blocking_table().table.rows
     assert blocking[0] == "bias/selection-rate-gap[sex]"
     assert "Risk policy 4.2" in str(blocking[3])
-    assert "workbench run" in standing.next
+    assert "`workbench run .` in the folder of migration.yaml" in standing.next, "who reads it may be elsewhere"
 
 
 # ------------------------------------------------------------------------------------- the form
