@@ -19,8 +19,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from workbench.migrate.lift import Lifted
+from workbench.migrate.lift.tree_op import TreeEnsemble
 from workbench.models import ModelError, Refused
 from workbench.models.torch_file import CARD, open_torch
+from workbench.models.tree_kernel import op as kernel
+from workbench.models.tree_kernel.program import HEADER
 
 
 def _pipeline(last) -> object:
@@ -68,6 +71,34 @@ assert not any(name.startswith(("workbench.migrate", "sklearn")) for name in sys
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert np.array_equal(np.load(tmp_path / "scores.npy"), model.predict(frame).scores)
+
+
+def test_any_torch_reads_the_file_and_the_compiled_form_inside_gives_its_bits(saved, monkeypatch):
+    _, path, frame = saved
+    opened = open_torch(path)
+    calls = {node.target for node in opened._program.graph.nodes if node.op == "call_function"}
+    assert torch.ops.workbench.tree_ensemble.default in calls
+    plain = torch.export.load(path)
+    assert not any("workbench" in str(node.target) for node in plain.graph.nodes)
+    monkeypatch.setattr(kernel, "compiled", lambda: None)
+    without = open_torch(path)
+    assert torch.ops.workbench.tree_ensemble.default not in {node.target for node in without._program.graph.nodes}
+    assert _same(without.predict(frame), opened.predict(frame))
+
+
+def test_two_forms_that_disagree_are_not_saved(saved, tmp_path):
+    model = Lifted.load_spec(saved[1])
+    trees = next(part for part in model.module.op.modules() if isinstance(part, TreeEnsemble))
+    trees.program[HEADER["at_values"]] += len(trees.program)
+    with pytest.raises(Refused, match="out of range"):
+        model.save(tmp_path / "x.pt2")
+    model = Lifted.load_spec(saved[1])
+    trees = next(part for part in model.module.op.modules() if isinstance(part, TreeEnsemble))
+    values = slice(int(trees.program[HEADER["at_values"]]), int(trees.program[HEADER["at_base"]]))
+    trees.program[values] = (trees.program[values].view(torch.float64) * (1 + 1e-15)).view(torch.int64)
+    with pytest.raises(ModelError, match="differs from its portable form in 'scores'"):
+        model.save(tmp_path / "x.pt2")
+    assert not (tmp_path / "x.pt2").exists()
 
 
 def test_the_spec_is_plain_data_and_says_what_the_file_says(saved):

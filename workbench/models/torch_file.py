@@ -1,15 +1,20 @@
 """Torch models saved by torch.export (`.pt2`): opened with nothing but torch and what the file says of itself.
 
 A file of ours carries `workbench.json`: task, classes, inputs, the edge (how raw columns become tensors), the names of
-the outputs and how many rows to give at once. A foreign file needs the options `inputs`, `task` and `classes`; then
-all its inputs are numbers, given as one float32 or float64 tensor [n, columns].
+the outputs and how many rows to give at once. With trees it also carries a second program, in which they are our
+compiled operator: that one is run wherever the operator is compiled, with the same bits (held when the file is made).
+A foreign file needs the options `inputs`, `task` and `classes`; then all its inputs are numbers, given as one float32
+or float64 tensor [n, columns].
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import inspect
+import io
 import json
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +37,9 @@ FORMAT = 1
 """Version of what `workbench.json` says. A newer one is refused."""
 
 CARD = "workbench.json"
+COMPILED = "workbench.compiled"
+"""Name of the second program in the file: a `.pt2` in base64, for torch takes only text beside its own."""
+
 ROWS = 16_384
 """Rows given to a model at once, at most: it bounds the memory."""
 
@@ -79,10 +87,11 @@ class Card:
             raise ModelError(f"the file's {CARD} lacks or garbles {error}: make the file anew") from error
 
 
-def answers(call: Call, card: Card, frame: pd.DataFrame) -> Outputs:
+def answers(call: Call, card: Card, frame: pd.DataFrame, at_once: int | None = None) -> Outputs:
     """A module's answers to raw rows, block by block; 0 rows give empty answers of the right shapes.
 
-    call: numbers [n, a], codes [n, b] → named outputs ("scores" or "values", "label", "raw").
+    call: numbers [n, a], codes [n, b] → named outputs ("scores" or "values", "label", "raw"). at_once: rows of a block,
+    as the card says if left out.
     Raises ModelError for rows the edge cannot read.
     """
     import torch
@@ -90,7 +99,7 @@ def answers(call: Call, card: Card, frame: pd.DataFrame) -> Outputs:
     read = card.edge.encode_plain(frame) or card.edge.encode(conform(frame, card.inputs))
     found: list[Mapping[str, NDArray[Any]]] = []
     with torch.inference_mode():
-        for numbers, codes, rows in _blocks(read["numbers"], read["codes"], card.rows):
+        for numbers, codes, rows in _blocks(read["numbers"], read["codes"], at_once or card.rows):
             named = call(torch.from_numpy(numbers), torch.from_numpy(codes))
             found.append({name: tensor.detach().cpu().numpy()[:rows] for name, tensor in named.items()})
     return _outputs(card, {name: np.concatenate([block[name] for block in found]) for name in found[0]})
@@ -149,8 +158,16 @@ class TorchModel:
 
     format = "torch"
 
-    def __init__(self, path: Path, card: Card, program: torch.export.ExportedProgram, foreign: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        card: Card,
+        program: torch.export.ExportedProgram,
+        foreign: bool = False,
+        compiled: bool = False,
+    ) -> None:
         self.path, self.card, self._program, self._foreign = path, card, program, foreign
+        self._at_once = ROWS if compiled else None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -179,7 +196,7 @@ class TorchModel:
 
     def predict(self, frame: pd.DataFrame) -> Outputs:
         """Raises ModelError naming columns that are missing or cannot be read."""
-        return answers(self._call, self.card, frame)
+        return answers(self._call, self.card, frame, self._at_once)
 
     def _call(self, numbers: torch.Tensor, codes: torch.Tensor) -> Mapping[str, torch.Tensor]:
         if not self._foreign:
@@ -252,10 +269,11 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
     unknown = set(options) - {"inputs", "classes", "task"}
     if unknown:
         raise ModelError(f"a torch file takes the options inputs, classes, task; {sorted(unknown)} is none of them")
-    extra = {CARD: ""}
     try:
         refuse_code(path)
-        program = torch.export.load(path, extra_files=extra)
+        said = _extra(path, CARD)
+        compiled = _compiled(path) if said else None
+        program = compiled or torch.export.load(path)
     except ModelError:
         raise
     except Exception as error:
@@ -263,9 +281,41 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
             f"{path.name} is no torch.export file that torch {_torch_version()} reads ({error}): "
             "save it again with torch.export.save"
         ) from error
-    if extra[CARD]:
-        return TorchModel(path, Card.from_plain(json.loads(extra[CARD])), program, foreign=False)
+    if said:
+        return TorchModel(path, Card.from_plain(json.loads(said)), program, compiled=compiled is not None)
     return TorchModel(path, _declared(path, options), program, foreign=True)
+
+
+def _extra(path: Path, name: str) -> bytes:
+    """A part of the file beside torch's own; empty where there is none."""
+    with zipfile.ZipFile(path) as archive:
+        found = [member for member in archive.namelist() if member.endswith(f"/extra/{name}")]
+        return archive.read(found[0]) if found else b""
+
+
+def packed(program: torch.export.ExportedProgram) -> str:
+    """A program as the text that `COMPILED` holds."""
+    import torch
+
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _compiled(path: Path) -> torch.export.ExportedProgram | None:
+    """The second program; None where there is none, or nothing here compiles its operator."""
+    import torch
+
+    text = _extra(path, COMPILED)
+    if not text:
+        return None
+    from workbench.models.tree_kernel import op
+
+    if op.compiled() is None:
+        return None
+    inner = base64.b64decode(text, validate=True)
+    refuse_code(path, io.BytesIO(inner))
+    return torch.export.load(io.BytesIO(inner))
 
 
 def _declared(path: Path, options: Mapping[str, Any]) -> Card:

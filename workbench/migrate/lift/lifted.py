@@ -1,7 +1,7 @@
 """A lifted model: one torch module with its edge, and the two forms it is written in.
 
-`.pt2` (torch.export) runs with torch alone. The plain spec, `.json` with its arrays in `.npz` beside it, rebuilds the
-very same module without unpickling anything, and can be read by people.
+`.pt2` (torch.export) runs with torch alone, and carries the compiled form of its trees. The plain spec, `.json` with
+its arrays in `.npz` beside it, rebuilds the very same module without unpickling anything, and can be read by people.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import torch
 from torch import Tensor, nn
 
 from workbench.migrate.lift import answer, compose, encode, linear, preprocess, tree_op, trees
+from workbench.migrate.lift.agreement import agree
 from workbench.migrate.lift.columns import Context, Reread, Source, sources_of
 from workbench.migrate.lift.columns import answer as answer_of
 from workbench.migrate.lift.ops import Arrays, Op, from_plain, to_plain
-from workbench.migrate.lift.tree_op import portable
+from workbench.migrate.lift.tree_op import has_trees, one_form
 from workbench.models.protocol import Input, Kind, Label, Model, Outputs, Piece
-from workbench.models.torch_file import CARD, ROWS, Card, answers
+from workbench.models.torch_file import CARD, COMPILED, ROWS, Card, answers, packed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,29 +69,40 @@ class Lifted:
 
     def predict(self, frame: pd.DataFrame) -> Outputs:
         """Raises ModelError for columns that are missing or cannot be read, as the saved file does."""
-        return answers(self.module, self.card, frame)
+        return answers(self.module, self.card, frame, ROWS)
 
     def save(self, path: Path | str) -> tuple[Path, ...]:
-        """Write `path` (.pt2) and the plain spec beside it (.json, .npz); the files written."""
+        """Write `path` (.pt2) and the plain spec beside it (.json, .npz); the files written.
+
+        The `.pt2` is a program of torch's own operators, which any torch reads; it carries the compiled form, which
+        `open_model` runs. Raises ModelError if the two disagree in a bit on rows made to tell them apart.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        extra, program = {CARD: json.dumps(self.card.to_plain())}, self.export()
+        if has_trees(self.module.op):
+            compiled = self.export(portable=False)
+            agree(program, compiled, self.module.op, self.card)
+            extra[COMPILED] = packed(compiled)
         spec, arrays = self.spec()
-        text = json.dumps(spec, indent=1, allow_nan=True)
-        path.with_suffix(".json").write_text(text, "utf-8")
+        path.with_suffix(".json").write_text(json.dumps(spec, indent=1, allow_nan=True), "utf-8")
         np.savez(path.with_suffix(".npz"), **arrays)  # type: ignore[arg-type]
-        torch.export.save(self.export(), path, extra_files={CARD: json.dumps(self.card.to_plain())})
+        torch.export.save(program, path, extra_files=extra)
         return path, path.with_suffix(".json"), path.with_suffix(".npz")
 
-    def export(self) -> torch.export.ExportedProgram:
-        """The module as an exported program for any number of rows from 2 on (`answers` fills smaller ones up)."""
+    def export(self, portable: bool = True) -> torch.export.ExportedProgram:
+        """The module as an exported program for any number of rows from 2 on (`answers` fills smaller ones up).
+
+        portable: torch's own operators alone; else trees are the operator `workbench::tree_ensemble`.
+        """
         edge = self.card.edge.columns
         numbers = torch.zeros((4, sum(c.read == "number" for c in edge)), dtype=torch.float64)
         codes = torch.full((4, sum(c.read == "category" for c in edge)), -1, dtype=torch.int64)
         rows = torch.export.Dim("rows", min=2)
+        module = Module(one_form(self.module.op, portable)).eval()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of its own tracing
-            with portable(self.module):
-                return torch.export.export(self.module.eval(), (numbers, codes), dynamic_shapes=({0: rows}, {0: rows}))
+            return torch.export.export(module, (numbers, codes), dynamic_shapes=({0: rows}, {0: rows}))
 
     def spec(self) -> tuple[dict[str, object], Arrays]:
         """The model as plain data: a JSON tree of ops, and their arrays."""

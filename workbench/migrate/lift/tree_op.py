@@ -11,8 +11,7 @@ Values are added tree by tree in the model's own order (cumulative sum), which g
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from copy import copy
 
 import torch
 from torch import Tensor, nn
@@ -137,27 +136,26 @@ class Leaves(Op):
 class TreeEnsemble(Op):
     """Numbers [n, F] → raw sums [n, K], by the compiled kernel; its one part is the same in plain torch operators.
 
-    program: see `models.tree_kernel.program`. portable: use the part, for files that torch alone must read.
+    program: see `models.tree_kernel.program`.
     """
 
     name = "tree-ensemble"
     program: Tensor
-    portable = False
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        outputs = int(self.config["outputs"])  # type: ignore[arg-type]
-        sums: Tensor = self.parts[0](x, codes) if self.portable else tree_ensemble(x, codes, self.program, outputs)
+        sums: Tensor = tree_ensemble(x, codes, self.program, int(self.config["outputs"]))  # type: ignore[arg-type]
         return sums
 
 
-@contextmanager
-def portable(module: nn.Module) -> Iterator[None]:
-    """Within it, the module is made of torch's own operators alone."""
-    ensembles = [part for part in module.modules() if isinstance(part, TreeEnsemble)]
-    for part in ensembles:
-        part.portable = True
-    try:
-        yield
-    finally:
-        for part in ensembles:
-            part.portable = False
+def one_form(op: Op, portable: bool) -> Op:
+    """The op with one form of each ensemble in it: torch's own operators (portable), or the kernel's words alone."""
+    if isinstance(op, TreeEnsemble) and portable:
+        return op.parts[0]  # type: ignore[return-value]
+    twin = copy(op)
+    parts = [] if isinstance(op, TreeEnsemble) else [one_form(part, portable) for part in op.parts]  # type: ignore[arg-type]
+    twin._modules = {"parts": nn.ModuleList(parts)}
+    return twin
+
+
+def has_trees(op: Op) -> bool:
+    return any(isinstance(part, TreeEnsemble) for part in op.modules())

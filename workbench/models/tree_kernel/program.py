@@ -143,3 +143,9 @@ def _check_nodes(nodes: Ints, roots: Ints, head: dict[str, int]) -> None:
         bool((left[~leaf] + 1 < len(nodes)).all() and (roots >= 0).all() and (roots < len(nodes)).all()), "a way out"
     )
     _require(bool(((nodes & ((1 << limit_bits) - 1))[leaf] < head["leaves"]).all()), "a leaf without values")
+
+
+def thresholds(program: Ints) -> NDArray[np.float64]:
+    """All thresholds of a checked program, column by column."""
+    first = int(program[HEADER["at_edges"]])
+    return program[first : first + int(program[HEADER["edges"]])].view(np.float64)
