@@ -247,6 +247,23 @@ def test_the_sample_is_proposed_as_it_was_declared(tmp_path: Path, sample_folder
     assert "PLEASE CHECK" not in made.text()
 
 
+def test_numbered_classes_are_paired_with_the_values_they_agree_with(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": random.normal(size=600), "b": random.normal(size=600)})
+    code = np.digitize(frame["a"], [-0.5, 0.5])
+    trained = lightgbm.Dataset(frame, code)
+    params = {"objective": "multiclass", "num_class": 3, "verbosity": -1, "num_threads": 1, "seed": 0}
+    lightgbm.train(params, trained, 10).save_model(tmp_path / "m.txt")
+    names = np.array(["mid", "top", "low"])[code]
+    wrong = random.random(600) < 0.1
+    frame["kind"] = np.where(wrong, random.choice(["mid", "top", "low"], 600), names)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    made = propose("x", str(tmp_path / "t.csv"), str(tmp_path / "m.txt"), folder=tmp_path / "m", target="kind")
+    assert made.migration.legacy.options["classes"] == ["mid", "top", "low"]
+    share = round(float((names == frame["kind"]).mean()), 2)
+    assert f"paired with its values they agree in {share:.0%} in 600 rows" in reason(made, "task.target")
+
+
 def test_a_reversed_score_is_noticed(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     y = random.integers(0, 2, 500)

@@ -315,7 +315,7 @@ def test_onnx_with_three_classes_is_judged_and_not_lifted(cases: Path, tmp_path:
     matrix = rows.drop(columns="Species").to_numpy("float32")
     graph = to_onnx(LogisticRegression(max_iter=500).fit(matrix, rows["Species"]), matrix[:1])
     (tmp_path / "iris.onnx").write_bytes(graph.SerializeToString())
-    names = '["Sepal.Length", "Sepal.Width", "Petal.Length", "Petal.Width"]'
+    names = "Sepal.Length,Sepal.Width,Petal.Length,Petal.Width"
     words = ["--data", cases / LIGHTGBM / "input_Iris.csv", "--model", tmp_path / "iris.onnx"]
     migration = new(tmp_path / "iris", *words, "--option", f"features={names}")
     assert (migration.task.kind, migration.task.target) == ("multiclass", "Species")

@@ -521,8 +521,14 @@ def test_a_team_own_copy_of_a_notebook_makes_it_stale_and_is_what_runs(plugin: P
     folder = whole[0].with_name("copied")
     shutil.copytree(whole[0], folder)
     ours = ['migration = "."\nparams = {}', CALL.format("gamma"), "audit.run()\n'ours'"]
-    write_notebook(folder / "notebooks" / "99_gamma.ipynb", ours)
+    path = write_notebook(folder / "notebooks" / "99_gamma.ipynb", ours)
+    book = json.loads(path.read_text())
+    left = {"tags": ["injected-parameters"]}
+    stale = {**book["cells"][0], "id": "left", "metadata": left, "source": 'params = {"size": 99}'}
+    book["cells"].insert(1, stale)
+    path.write_text(json.dumps(book))
     outcome = told(workbench(plugin, "run", folder, *ALL, "--json"))
     assert (outcome["ran"], sorted(outcome["fresh"])) == (["gamma"], ["alpha", "beta"])
     assert "'ours'" in executed(folder, "gamma")
+    assert "injected-parameters" not in executed(folder, "gamma"), "what an earlier run was told is not said again"
     assert evidence(folder, "gamma") == evidence(whole[0], "gamma"), "it still holds and was not made again"

@@ -352,6 +352,7 @@ def test_a_living_claim_is_respected_even_where_locks_do_not_work(tmp_path: Path
 def test_verify_names_a_flipped_a_cut_a_missing_and_an_added_file(tmp_path: Path) -> None:
     run = finished(tmp_path, "bias", "parity").folder
     flipped, cut, missing = run / "51_bias/evidence.json", run / "51_bias/notebook.ipynb", run / "52_parity/seal.json"
+    cut.chmod(0o644)
     content = bytearray(flipped.read_bytes())
     content[content.index(b"0.25")] ^= 1
     flipped.write_bytes(content)
@@ -366,6 +367,18 @@ def test_verify_names_a_flipped_a_cut_a_missing_and_an_added_file(tmp_path: Path
     assert store.latest(tmp_path, "bias", "k1") is None, "damaged evidence is never fresh"
     with pytest.raises(store.DamagedError, match="51_bias/evidence"):
         store.latest(tmp_path, "bias")
+
+
+def test_an_executed_notebook_is_for_reading_and_one_saved_again_is_told_so(tmp_path: Path) -> None:
+    run = finished(tmp_path, "bias").folder
+    book = run / "51_bias/notebook.ipynb"
+    assert book.stat().st_mode & 0o777 == 0o444
+    assert (run / "51_bias/evidence.json").stat().st_mode & 0o200
+    book.chmod(0o644)
+    book.write_text("[]")
+    [problem] = store.verify(run)
+    assert "51_bias/notebook.ipynb: changed after it was written: it was saved again, as JupyterLab does" in problem
+    assert "notebooks/" in problem
 
 
 @pytest.mark.parametrize("spoil", ["seconds", "digest", "cut"])

@@ -243,6 +243,13 @@ def test_missing_files_folders_and_urls(tmp_path: Path) -> None:
     write(tmp_path, "a\n1\n", "loans.csv")
     with pytest.raises(DataError, match=r"Did you mean loans\.csv\?"):
         open_data("loan.csv", tmp_path)
+    (tmp_path / "credit").mkdir()
+    with pytest.raises(DataError) as missing:
+        open_data("../nope.csv", tmp_path / "credit")
+    assert f"There is no file ../nope.csv in {tmp_path.name}/. It holds loans.csv." in str(missing.value)
+    assert str(tmp_path.parent) not in str(missing.value), "the sentence is kept as evidence"
+    with pytest.raises(DataError, match=r"in there/\. That folder does not exist either"):
+        open_data("there/nope.csv", tmp_path)
     with pytest.raises(DataError, match="is a folder"):
         open_data(".", tmp_path)
     with pytest.raises(DataError, match="only local files"):

@@ -226,8 +226,9 @@ def test_progress_names_its_choices(migration: Path, capsys: Captured) -> None:
 def test_new_proposes_says_why_and_is_ready_for_check(tmp_path: Path, migration: Path, capsys: Captured) -> None:
     folder = tmp_path / "fresh"
     words = ["new", folder, "--data", migration / "loans.csv", "--model", "column:decision"]
-    code, out, _ = said(capsys, *words, "--target", "default", "--protected", "sex")
+    code, out, err = said(capsys, *words, "--target", "default", "--protected", "sex")
     assert code == 0, out
+    assert "Reading" in err, "a sign of life before what takes long"
     assert "task.target = default" in out
     assert "roles.protected = sex" in out
     assert f"workbench check {folder}\n" in out
@@ -238,6 +239,22 @@ def test_new_proposes_says_why_and_is_ready_for_check(tmp_path: Path, migration:
     assert (code, "--force" in err) == (3, True)
     told = json.loads(said(capsys, *words, "--target", "default", "--force", "--json")[1])
     assert {"task.target", "task.kind"} <= {value["key"] for value in told["proposed"]}
+
+
+@pytest.mark.parametrize("given", ['features=["a", "b c"]', "features=a,b c", "features= a, b c,"])
+def test_an_option_that_is_a_list_is_written_with_commas_or_as_json(given: str) -> None:
+    from workbench.ui.making import Chosen
+
+    assert Chosen((), "", options=(given, "classes=0,1", "rounds=3", "feature_map=a,b.txt")).model_options() == {
+        "features": ["a", "b c"], "classes": [0, 1], "rounds": 3, "feature_map": "a,b.txt",
+    }  # fmt: skip
+
+
+def test_help_shows_whole_seconds(capsys: Captured) -> None:
+    code, out, _ = said(capsys, "run", "--help")
+    assert code == 0
+    assert "3600" in out
+    assert "3600.0" not in out
 
 
 def test_new_names_a_target_that_is_not_there(tmp_path: Path, migration: Path, capsys: Captured) -> None:

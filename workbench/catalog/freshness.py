@@ -76,7 +76,7 @@ def candidate_source(migration: Migration) -> ModelSource | None:
 
 def answers_key(migration: Migration, source: ModelSource) -> str | None:
     """What decides a model's answers, without opening it; None where its code may reach further than its file."""
-    if source.uri.startswith(("column:", "python:")):
+    if source.uri.startswith(("column:", "python:", "http://", "https://")):
         return None
     return _sha({"model": _model_hash(migration, source), "code": code(), "environment": environment()})
 

@@ -58,7 +58,13 @@ def _one(uri: str, folder: Path) -> list[Path]:
         raise DataError(f"{uri} is a folder. Name the files in it, e.g. {uri.rstrip('/')}/*.csv.{_holds(path)}")
     if found := [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]:
         return found
-    raise DataError(f"There is no file {uri} in {path.parent}.{_near(path)}")
+    raise DataError(f"There is no file {uri} {_place(path.parent)}.{_near(path)}")
+
+
+def _place(looked_in: Path) -> str:
+    """Where was looked, by a name that says something: this sentence is kept as evidence, so no path of a machine."""
+    name = looked_in.resolve().name or "the root folder"
+    return f"in {name}/"
 
 
 def _holds(folder: Path) -> str:
@@ -68,7 +74,7 @@ def _holds(folder: Path) -> str:
 
 def _near(path: Path) -> str:
     if not path.parent.is_dir():
-        return f" The folder {path.parent} does not exist either."
+        return " That folder does not exist either."
     names = [child.name for child in path.parent.iterdir()]
     close = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
     return f" Did you mean {close[0]}?" if close else _holds(path.parent)

@@ -86,7 +86,8 @@ def _against(seen: Seen, name: str) -> float:
     against += 4.0 * (says(name, KEY) and seen.distinct[name] > 0.9 * len(seen.frame))
     order = agreement(seen, name)
     # Equal to the model's own answers in every row: an answer somebody stored, not the truth.
-    return against + 3.0 * (order is not None and order > 0.9999 and len(seen.frame) > 100)
+    equal = order is not None and order > 0.9999 and len(seen.frame) > 100
+    return against + 3.0 * (equal and named(seen, name) is None)
 
 
 def _values_fit(seen: Seen, name: str) -> tuple[float, list[str]]:
@@ -130,7 +131,26 @@ def _agreement(seen: Seen, name: str) -> float | None:
         return None if area is None else max(area, 1 - area)
     if answers.labels is None or seen.distinct[name] > 100:
         return None
-    return float((spelled(column).to_numpy() == spelled(pd.Series(answers.labels)).to_numpy()).mean())
+    called = dict(zip(map(normal, answers.classes), map(normal, named(seen, name) or answers.classes)))
+    labels = spelled(pd.Series(answers.labels)).map(lambda label: called.get(label, label))
+    return float((spelled(column).to_numpy() == labels.to_numpy()).mean())
+
+
+def named(seen: Seen, name: str) -> list[Any] | None:
+    """The column's values in the order of the model's classes, where the model only numbers them, else None.
+
+    The pairing is the one on which most rows agree (Kuhn 1955); alphabetical, as LabelEncoder's, where none does.
+    """
+    import pandas as pd
+    from scipy.optimize import linear_sum_assignment
+
+    values, classes, labels = sorted(values_of(seen, name), key=str), seen.answers.classes, seen.answers.labels
+    known = set(map(normal, classes))
+    if labels is None or len(values) != len(classes) or set(map(normal, values)) <= known:
+        return None
+    together = pd.crosstab(spelled(pd.Series(labels)).to_numpy(), spelled(seen.head[name]).to_numpy())
+    counts = together.reindex(index=list(map(normal, classes)), columns=list(map(normal, values)), fill_value=0)
+    return [values[place] for place in linear_sum_assignment(counts.to_numpy(), maximize=True)[1]]
 
 
 def score_of(seen: Seen) -> NDArray[np.float64] | None:
@@ -168,4 +188,6 @@ def _agreement_said(seen: Seen, name: str) -> str:
         return f"the model's answers follow it (rank correlation {order:.2f} {rows})"
     if seen.distinct[name] == 2 and score_of(seen) is not None:
         return f"the model's answers tell its two values apart (AUC {order:.2f} {rows})"
+    if named(seen, name):
+        return f"the model only numbers its classes; paired with its values they agree in {order:.0%} {rows}"
     return f"the model's label equals it in {order:.0%} of {len(seen.head):,} rows"

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.models import normal
 from workbench.proposal.names import words
 from workbench.proposal.seen import Proposed, Seen, listed, spelled
-from workbench.proposal.target import auc, score_of, values_of
+from workbench.proposal.target import agreement, auc, named, score_of, values_of
 
 _YES = {"1", "yes", "y", "true", "t", "positive", "pos", "selected"}
 _EVENT = {
@@ -86,15 +86,14 @@ def propose_classes(seen: Seen, target: str) -> Proposed | None:
     known = {normal(label) for label in seen.model.classes}
     if not known or {normal(value) for value in values} <= known or len(values) != len(known):
         return None
-    names = sorted(values, key=str)
+    names = named(seen, target) or sorted(values, key=str)
     why = f"the model calls its classes {listed(sorted(known))}, {target} holds {listed([str(name) for name in names])}"
     score = score_of(seen)
     area = None if score is None else auc(score, (seen.head[target] == names[-1]).to_numpy(), seen.head[target])
     if area is not None and area < 0.45:
         names = names[::-1]
-    order = (
-        "in alphabetical order"
-        if area is None
-        else f"in the order that agrees with the answers (AUC {max(area, 1 - area):.2f})"
-    )
+    share = agreement(seen, target) if area is None else None
+    order = "in alphabetical order" if share is None else f"as they agree with the answers ({share:.0%} of rows)"
+    if area is not None:
+        order = f"in the order that agrees with the answers (AUC {max(area, 1 - area):.2f})"
     return Proposed(key="legacy.options.classes", value=names, confidence="low", why=f"{why}: named here {order}")

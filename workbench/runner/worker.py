@@ -101,14 +101,14 @@ def execute(job: Job) -> str:
     from papermill.exceptions import PapermillExecutionError
 
     books: Any = nbformat  # partly typed
-    book = _titled(books.reads(job.source, as_version=4), job.titles)
+    book = _uninjected(_titled(books.reads(job.source, as_version=4), job.titles))
     nbformat.validate(book)
     target = job.place / "notebook.ipynb"
     try:
         papermill.execute_notebook(
             book,
             str(target),
-            parameters=job.parameters,
+            parameters=_to_inject(book, job.parameters),
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -129,6 +129,19 @@ def _titled(book: Any, titles: list[str]) -> Any:
         if cell.cell_type == "code":
             cell.metadata["workbench_title"] = title
     return book
+
+
+def _uninjected(book: Any) -> Any:
+    """Without the parameters of an earlier run, which an executed notebook that somebody kept still holds."""
+    book.cells = [cell for cell in book.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    return book
+
+
+def _to_inject(book: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Nothing where the notebook's own cell says the same already: a reader should not meet it twice."""
+    own = next(cell.source for cell in book.cells if "parameters" in cell.metadata.get("tags", []))
+    said = "\n".join(f"{name} = {json.dumps(value)}" for name, value in parameters.items())
+    return {} if own.strip() == said else parameters
 
 
 def _where(job: Job, what: str) -> str:

@@ -13,6 +13,7 @@ from workbench.store.holder import Claim, gone
 from workbench.store.records import (
     CLAIM,
     EVIDENCE,
+    NOTEBOOK,
     REPORTS,
     RUN,
     SEAL,
@@ -165,10 +166,17 @@ def _opened(run: str, part: Path, key: str | None) -> Stored | None:
         ) from error
 
 
+def _saved(path: Path) -> str:
+    """The likeliest cause, and what to do."""
+    if path.name != NOTEBOOK:
+        return ""
+    return ": it was saved again, as JupyterLab does; run it again, and work in the copies under notebooks/"
+
+
 def _differs(path: Path, name: str, sealed: Sealed) -> str:
     if not path.is_file():
         return f"{name}: missing"
     size = path.stat().st_size
     if size != sealed.size:
-        return f"{name}: {size} bytes, {sealed.size} were written"
-    return "" if seal_of(path).sha256 == sealed.sha256 else f"{name}: changed after it was written"
+        return f"{name}: {size} bytes, {sealed.size} were written{_saved(path)}"
+    return "" if seal_of(path).sha256 == sealed.sha256 else f"{name}: changed after it was written{_saved(path)}"

@@ -20,6 +20,7 @@ REPORTS = "reports"
 EVIDENCE = "evidence.json"
 RUN = "run.json"
 SEAL = "seal.json"
+NOTEBOOK = "notebook.ipynb"
 CLAIM = "claim.json"
 TMP = "tmp"
 ROOM = 200 * 1024**2

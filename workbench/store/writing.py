@@ -17,6 +17,7 @@ from workbench.store.holder import Claim, gone
 from workbench.store.reading import runs
 from workbench.store.records import (
     CLAIM,
+    NOTEBOOK,
     REPORTS,
     ROOM,
     RUN,
@@ -81,6 +82,8 @@ class Writer:
             for left in place.glob(".*"):
                 left.unlink()
             files = {path.name: _synced(path) for path in sorted(place.iterdir())}
+            if (book := place / NOTEBOOK).exists():
+                book.chmod(0o444)  # JupyterLab saves what is open, and a saved notebook is no longer what was run
             seal = Seal(audit=audit, key=key, notebook=notebook, came_from=came_from, files=files)
             write(place / SEAL, seal.model_dump_json(indent=1))
             shutil.rmtree(final, ignore_errors=True)

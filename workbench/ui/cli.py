@@ -133,7 +133,9 @@ def run(
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, metavar="N", help="notebooks at a time")] = 2,
     force: Annotated[bool, typer.Option("--force", help="run what is fresh, too")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would run, and why, and stop")] = False,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="that one notebook may take")] = 3600.0,
+    timeout: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", show_default="3600", help="that one notebook may take")
+    ] = 3600.0,
     take_over: Annotated[
         bool, typer.Option("--take-over", help="take the migration over from a run on a machine that is gone")
     ] = False,

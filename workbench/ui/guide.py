@@ -44,11 +44,11 @@ def guide(name: str, migration: str | Path = ".", params: Mapping[str, object] |
 
 def journey(migration: str | Path = ".") -> Standing:
     """Where the migration stands, as stored; computes nothing."""
-    from workbench.ui.journey import standing
+    from workbench.ui.journey import HERE, standing
 
     _plain_errors()
     folder = _find(Path(migration))
-    return standing(open_migration(folder), folder.resolve().name)
+    return standing(open_migration(folder), HERE)
 
 
 class Guide:

@@ -11,6 +11,8 @@ from workbench.migration import Migration
 from workbench.ui.listing import Listing
 
 UNASSESSED = "Not assessed: no notebook for this yet."
+HERE = "."
+"""What the migration's folder is called where nobody named it."""
 MORE = "More"
 """Audits that were installed without a chapter."""
 
@@ -104,13 +106,14 @@ class Standing:
     @property
     def next(self) -> str:
         """The one thing to do now."""
+        where = " in the folder of migration.yaml" if self.called == HERE else ""
         due = [place.entry.stem for place in self.places if not place.fresh]
         if due:
-            return f"Next: `workbench run {self.called}`; it runs {', '.join(due)}."
+            return f"Next: `workbench run {self.called}`{where}; it runs {', '.join(due)}."
         if self.blocking:
             worst = self.blocking[0]
             audit = worst.id.partition("/")[0]
-            return f"Next: mend {worst.key} ({worst.title}): `workbench show {self.called} {audit}` says how."
+            return f"Next: mend {worst.key} ({worst.title}): `workbench show {self.called} {audit}`{where} says how."
         return "Next: show the report to the people who must agree."
 
     @property

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench import catalog
 from workbench.migration import open_migration
+from workbench.models.options import Options
 from workbench.runner import copy_notebooks
-from workbench.ui.say import CliError, coloured, emit, out, typed, value_of
+from workbench.ui.say import CliError, coloured, emit, note, out, typed, value_of
 
 if TYPE_CHECKING:
     from workbench.proposal import Proposal
@@ -36,14 +37,26 @@ class Chosen:
             name, equals, value = text.partition("=")
             if not equals or not name.isidentifier():
                 raise CliError(f"--option {text[:80]!r} is not read: write NAME=VALUE, e.g. feature_map=map.txt")
-            found[name] = value_of(value)
+            found[name] = _listed(value) if name in _LISTS else value_of(value)
         return found
+
+
+_LISTS = frozenset(part.name for part in fields(Options) if "tuple[" in str(part.type))
+"""Options that are lists."""
+
+
+def _listed(text: str) -> object:
+    """`A,B` or `["A", "B"]`; a comma inside a name needs the second form."""
+    value = value_of(text)
+    return value if isinstance(value, list) else [value_of(part) for part in map(str.strip, text.split(",")) if part]
 
 
 def new(folder: Path, chosen: Chosen, *, force: bool, as_json: bool) -> None:
     """Writes the proposal and says why it is as it is."""
     from workbench.proposal import propose
 
+    if not as_json:
+        note(f"Reading {', '.join(chosen.data)} and asking {chosen.model} about a sample of it ...")
     proposal = propose(
         folder.resolve().name,
         list(chosen.data),

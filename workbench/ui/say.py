@@ -64,6 +64,11 @@ def coloured(text: str, style: str, stream: IO[str]) -> str:
     return f"\x1b[{_COLOURS[style]}m{text}\x1b[0m"
 
 
+def note(text: str) -> None:
+    """A sign of life, beside the output: what takes long now."""
+    print(coloured(text, "dim", sys.stderr), file=sys.stderr, flush=True)
+
+
 def emit(plain: object, as_json: bool) -> None:
     """One JSON document on stdout, if it was asked for."""
     if as_json:
