@@ -183,6 +183,7 @@ def test_a_degenerate_holdout_is_judged_or_not_assessed_with_the_reason(
         assert passed <= unlabelled, passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["no rows", "one row"])
 def test_a_benchmark_of_next_to_nothing(case: str, models: Path, tmp_path: Path) -> None:
     migration = moved(tmp_path / "odd", models, degenerate()[case])

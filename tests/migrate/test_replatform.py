@@ -24,6 +24,7 @@ def _legacy(model, frame, y, folder):
     return open_model("legacy.joblib", folder=folder)
 
 
+@pytest.mark.slow
 def test_the_candidate_is_written_and_reported(table, tmp_path):
     frame, y = table
     X = frame[["city", "kind"]]

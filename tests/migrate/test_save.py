@@ -59,6 +59,7 @@ def test_file_and_plain_spec_give_the_same_bits(saved, rows):
     assert _same(Lifted.load_spec(path).predict(part), expected)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_that_never_saw_the_mover_gives_the_same_bits(saved, tmp_path):
     model, path, frame = saved
     frame.to_pickle(tmp_path / "rows.pkl")
@@ -117,6 +118,7 @@ def test_the_spec_is_plain_data_and_says_what_the_file_says(saved):
     assert opened.describe().params["spec"]["module"]["op"] == "chain"
 
 
+@pytest.mark.slow
 def test_regression_and_linear_models_are_saved_too(table, tmp_path):
     frame, y = table
     for number, last in enumerate((RandomForestRegressor(5, random_state=0), LogisticRegression())):
