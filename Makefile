@@ -65,10 +65,12 @@ schemas: $(READY)
 pictures: demo
 	$(BIN)/python docs/pictures.py demo
 
-# Half an hour on a machine that does nothing else; `python -m benchmarks trees --quick` takes minutes.
+# More than half an hour on a machine that does nothing else; `python -m benchmarks trees --quick` takes minutes.
 benchmarks: $(READY)
 	$(BIN)/python -m benchmarks fidelity
 	$(BIN)/python -m benchmarks trees
+	$(BIN)/python -m benchmarks measures
+	$(BIN)/python -m benchmarks simulations
 
 clean:
 	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis

@@ -27,6 +27,14 @@ def main() -> None:
         from benchmarks import fidelity
 
         fidelity.main()
+    elif given.what == "measures":
+        from benchmarks import measures
+
+        measures.main(given.quick)
+    else:
+        from benchmarks import simulations
+
+        simulations.main(given.quick)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

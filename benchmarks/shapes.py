@@ -1,6 +1,7 @@
 """The models that are measured: made here, from seeded data, and kept in a cache folder.
 
-Every number is one that float32 holds exactly, so that tools which only take float32 are asked the same question.
+Numbers lie on a grid of 2^-16, so that float32 holds them and the thresholds between them exactly: tools which only
+know float32 are asked the same question, and can give the same answers.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ def names(features: int = FEATURES) -> list[str]:
 
 
 def rows(n: int, seed: int, *, missing: bool = False, coded: bool = False, features: int = FEATURES) -> Floats:
-    """Seeded rows float64 [n, features]: normal numbers as float32 holds them, a tenth missing, codes 0, 1, ..."""
+    """Seeded rows float64 [n, features]: normal numbers on the grid, a tenth missing, codes 0, 1, ..."""
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, features), dtype=np.float32).astype(np.float64)
+    X = np.round(rng.standard_normal((n, features), dtype=np.float32).astype(np.float64) * 2**16) / 2**16
     if coded:
         for column, width in zip(CODED, WIDTHS):
             X[:, column] = rng.integers(0, width, n)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +21,13 @@ Timed = Callable[[int], tuple[int, int]]
 
 OURS, CONTROL = "ours", "control"
 LEAST = 3
+PASSES = 4
+"""Rounds at least, and palindromes in a round at most."""
 
 
 @dataclass(frozen=True)
 class Raced:
-    """wall, cpu: seconds per call [rounds, sides, 2], sides in the order of `names`; `control` is ours once more."""
+    """wall, cpu: seconds per call [rounds, sides], sides in the order of `names`; `control` is ours once more."""
 
     names: tuple[str, ...]
     wall: Floats
@@ -33,7 +36,7 @@ class Raced:
     def ratio(self, name: str, clock: str = "wall") -> Estimate:
         """Time of `name` over time of ours: 2 means that ours is twice as fast."""
         times = self.wall if clock == "wall" else self.cpu
-        logs = np.log(times).mean(axis=2)
+        logs = np.log(times)
         return geometric_mean(logs[:, self.names.index(name)] - logs[:, self.names.index(OURS)])
 
     def seconds(self, name: str) -> float:
@@ -68,34 +71,33 @@ def race(
 ) -> tuple[Raced, dict[str, str]]:
     """Time all sides against "ours", and ours against itself; sides that are too slow for `seconds` are left out.
 
-    A round asks every side twice, in a seeded order and in the reverse order. Rounds go on until `most` or the end of
-    `seconds`; at least LEAST. Gives the times, and why each side that was left out was.
+    A round is a few palindromes of the sides in a seeded order, in slices of milliseconds, at least `block` s a side;
+    a side's time in a round is the median of its slices, which a process that takes the core now and then does not
+    move. Rounds go on until `most` or the end of `seconds`; at least LEAST. Gives the times, and why each side that
+    was left out was.
     """
     around: dict[str, float] = {}
     left_out: dict[str, str] = {}
     for name, timed in sides.items():
         per_call = settle(timed, block)
-        cost = 2 * LEAST * calls_for(per_call, block) * per_call
-        if name != OURS and cost > seconds:
+        if name != OURS and 2 * LEAST * max(block, per_call) > seconds:
             left_out[name] = f"one call takes {per_call:.1f} s"
         else:
             around[name] = per_call
     kept = {name: sides[name] for name in around} | {CONTROL: sides[OURS]}
-    calls = [calls_for(around.get(name, around[OURS]), block) for name in kept]
+    passes = max(1, min(PASSES, int(block / max(around.values()))))
+    calls = [calls_for(around.get(name, around[OURS]), block / passes / 2) for name in kept]
     names, ask = tuple(kept), list(kept.values())
-    wall: list[list[list[float]]] = []
-    cpu: list[list[list[float]]] = []
-    end = time.monotonic() + seconds
-    for order in orders(seed, sides=len(names)):
+    rounds: list[Floats] = []
+    end, made = time.monotonic() + seconds, orders(seed, sides=len(names))
+    while len(rounds) < most:
         start = time.monotonic()
-        times = [(side, ask[side](calls[side])) for side in order]
-        for found, clock in ((wall, 0), (cpu, 1)):
-            found.append([_of(times, side, clock, calls[side]) for side in range(len(names))])
-        over = time.monotonic() + (time.monotonic() - start) > end
-        if len(wall) >= LEAST and (over or len(wall) >= most):
+        slices: list[list[tuple[int, int]]] = [[] for _ in names]
+        for order in itertools.islice(made, passes):
+            for side in order:
+                slices[side].append(ask[side](calls[side]))
+        rounds.append(np.median(slices, axis=1) / np.array(calls)[:, None] / 1e9)
+        if len(rounds) >= LEAST and 2 * time.monotonic() - start > end:
             break
-    return Raced(names, np.array(wall), np.array(cpu)), left_out
-
-
-def _of(times: Sequence[tuple[int, tuple[int, int]]], side: int, clock: int, calls: int) -> list[float]:
-    return [max(found[clock], 1) / 1e9 / calls for at, found in times if at == side]
+    found = np.maximum(np.array(rounds), 1e-9)
+    return Raced(names, found[:, :, 0], found[:, :, 1]), left_out

@@ -81,7 +81,7 @@ def _cells(
         frame = shape.frame(X)
         sides = {name: entered.sides[name].timed(X, frame) for name in same}
         budget = (30.0 if batch > 100_000 else 8.0) * (0.5 if quick else 1.0)
-        raced, slow = race(sides, block=0.02 if batch < 1_000 else 0.04, seconds=budget, most=10, seed=batch)
+        raced, slow = race(sides, block=0.04, seconds=budget, most=20, seed=batch)
         told = {**entered.absent, **said, **slow}
         yield [{**cell, **row} for row in summary(raced, told)], [{**cell, **row} for row in samples(raced)]
         print(f"  {cell} {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
@@ -128,8 +128,7 @@ def summary(raced: Raced, told: dict[str, str]) -> list[Row]:
 def samples(raced: Raced) -> Iterator[Row]:
     for number, (walls, cpus) in enumerate(zip(raced.wall, raced.cpu)):
         for name, wall, cpu in zip(raced.names, walls, cpus):
-            for block in range(2):
-                yield {"round": number, "side": name, "block": block, "wall": wall[block], "cpu": cpu[block]}
+            yield {"round": number, "side": name, "wall": wall, "cpu": cpu}
 
 
 def page(table: pd.DataFrame, seconds: float, quick: bool) -> str:

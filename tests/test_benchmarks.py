@@ -12,10 +12,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # not a package that is installed
 
-from benchmarks import fidelity, places, tables, trees
+from benchmarks import coverage, fidelity, gap_simulations, places, simulations, tables, trees
 from benchmarks.guest import Guest, GuestError
 from benchmarks.shapes import SHAPES, names, rows
 from benchmarks.timing import Timed, race
+from workbench.measure import fairness
+from workbench.measure.intervals import Estimate
 
 
 def _lasting(milliseconds: float) -> Timed:
@@ -161,3 +163,55 @@ def _need(name: str) -> None:
 def test_rows_are_seeded() -> None:
     assert np.array_equal(rows(10, 1), rows(10, 1))
     assert not np.array_equal(rows(10, 1), rows(10, 2))
+
+
+def test_a_share_is_as_wanted_when_chance_explains_it() -> None:
+    assert coverage.simulated("intervals", "", "", "", 940, 1_000).as_wanted
+    assert coverage.simulated("intervals", "", "", "", 920, 1_000).as_wanted
+    assert not coverage.simulated("intervals", "", "", "", 900, 1_000).as_wanted
+    assert not coverage.enumerated("", "", "", 0.929).as_wanted
+    assert coverage.covers(Estimate(1.0, 0.5, 1.5), 1.5)
+    assert not coverage.covers(Estimate(1.0, 0.5, 1.5), 1.51)
+    assert not coverage.covers(Estimate(1.0), 1.0)
+
+
+def test_exact_intervals_cover_in_every_case_that_is_counted() -> None:
+    """Clopper and Pearson prove it; Newcombe 1998 finds his method 10 a little above 95 % on average."""
+    found = list(coverage.proportions())
+    assert all(one.share >= 0.95 for one in found if one.what == "Clopper-Pearson")
+    newcombe = [one.share for one in coverage.two_proportions() if one.what == "Newcombe"]
+    assert 0.945 < np.mean(newcombe) < 0.96
+
+
+def test_a_world_draws_the_rates_it_says() -> None:
+    world = gap_simulations.UNFAIR["3 groups of 300 to 1,000"]
+    cells = world.cells()
+    assert cells.sum(axis=(1, 2, 3)) == pytest.approx(np.ones(3))
+    assert (cells >= 0).all()
+    table = world.truth().side("candidate")
+    rates = dict(zip(fairness.RATES, fairness.rates(table).T))
+    assert rates["tpr"] == pytest.approx(world.tpr[1])
+    assert rates["fpr"] == pytest.approx(world.fpr[1])
+    assert rates["base_rate"] == pytest.approx(world.base)
+    drawn = world.draw(np.random.default_rng(0))
+    assert drawn.n.tolist() == list(world.n)
+
+
+def test_the_gap_test_keeps_its_level_and_finds_a_gap() -> None:
+    found = {one.setting: one for one in gap_simulations.power(60)}
+    assert all(one.as_wanted for one in found.values())
+    assert found["2 groups of 1,000, gap 0.2"].share > 0.95
+    assert found["2 groups of 200, gap 0.05"].share < 0.5
+
+
+@pytest.mark.slow
+def test_intervals_and_verdicts_hold_what_they_promise() -> None:
+    """A small selection of what docs/simulations.md publishes."""
+    found = [
+        *coverage.changes(2_000),
+        *gap_simulations.coverages(60),
+        *gap_simulations.alarms(40),
+        *simulations.speeds(20),
+    ]
+    off = [one for one in found if not one.as_wanted]
+    assert not off, off

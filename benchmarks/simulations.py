@@ -1,0 +1,76 @@
+"""Simulations of our own intervals, tests and verdicts, where the truth is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from benchmarks import coverage, gap_simulations, tables
+from benchmarks.coverage import Found, simulated
+from workbench.measure.speed.simulation import MOODS
+from workbench.measure.speed.simulation import simulated as verdicts
+
+SECTIONS = {
+    "intervals": "Intervals: how often they hold the truth",
+    "gaps": "Fairness gaps: how often their intervals hold the truth",
+    "alarms": "Fairness gaps: false alarms where all groups and both models are alike",
+    "power": "Fairness gaps: how often the test finds one",
+    "speed": "Benchmark: verdicts on simulated machines",
+}
+
+
+def main(quick: bool) -> None:
+    """Simulate, keep the table, write the page."""
+    begun = time.monotonic()
+    found = list(everything(quick))
+    tables.keep("simulations", pd.DataFrame([{**vars(one), "as_wanted": one.as_wanted} for one in found]))
+    tables.write("simulations.md", "simulations", page(found, time.monotonic() - begun, quick))
+
+
+def everything(quick: bool) -> Iterator[Found]:
+    yield from coverage.every(4_000 if quick else 40_000, 300 if quick else 2_000)
+    for part in gap_simulations.EVERY:
+        yield from part(100 if quick else 1_000)
+    yield from speeds(40 if quick else 200)
+
+
+def speeds(runs: int) -> Iterator[Found]:
+    """A model against itself, and a candidate that is 5 % slower, on machines that are disturbed in different ways."""
+    for mood, disturbed in MOODS.items():
+        same = verdicts(disturbed, runs=runs, seconds=6.0)
+        false = same.counts.get("faster", 0) + same.counts.get("slower", 0)
+        said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(same.counts.items()))
+        yield simulated("speed", "false verdict on A/A", "speed.compare", f"{mood}: {said}", false, runs, (0.0, 0.05))
+    slower = verdicts(MOODS["quiet"], ratio=1.05, runs=runs, seconds=6.0)
+    hits = slower.counts.get("slower", 0)
+    yield simulated("speed", "5 % slow-down found", "speed.compare", "quiet", hits, runs, (0.9, 1.0))
+
+
+def page(found: Sequence[Found], seconds: float, quick: bool) -> str:
+    """A table per section, and the lines that are not as wanted first."""
+    off = [one for one in found if not one.as_wanted]
+    chosen = ", the quick selection" if quick else ""
+    lines = [f"{len(found)} cases in {seconds / 60:.0f} minutes{chosen}; {len(off)} not as wanted (marked ✗)."]
+    for group, title in SECTIONS.items():
+        part = [one for one in found if one.group == group]
+        rows = [
+            (
+                *(one.what, f"`{one.where}`", one.setting, _share(one)),
+                *(f"{one.wanted[0]:.0%} to {one.wanted[1]:.0%}", "✓" if one.as_wanted else "✗"),
+                f"{one.runs:,}" if one.runs else "every outcome",
+            )
+            for one in part
+        ]
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            tables.markdown(("what", "where", "case", "share", "wanted", "", "runs"), rows),
+        ]
+    return "\n".join(lines)
+
+
+def _share(one: Found) -> str:
+    return f"{one.share:.1%}" + (f" [{one.low:.1%}, {one.high:.1%}]" if one.runs else "")
