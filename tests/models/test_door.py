@@ -41,7 +41,6 @@ FOREIGN = [
     ("cut.json", b'{"learner": {"attributes": ', "cut short"),
     ("list.json", b"[1, 2]", "JSON list"),
     ("model.pmml", b'<?xml version="1.0"?><PMML version="4.4">', "no whole XML document"),
-    ("model.cbm", b"CBM1\x00\x00\x00\x00", "CatBoost"),
     ("model.h5", b"\x89HDF\r\n\x1a\n", "HDF5"),
     ("model.npy", b"\x93NUMPY\x01\x00", "column:NAME"),
     ("old.model", b"binf\x00\x00\x00\x3f", r"old XGBoost model that ends at byte 4"),
@@ -65,7 +64,7 @@ def test_what_is_no_model_gets_a_sentence(name: str, data: bytes, said: str, tmp
 
 def test_real_files_of_formats_that_are_not_read(cases: Path) -> None:
     folder = cases / "legacy_models"
-    said = {"*.cbm": "CatBoost", "*.json": "dump of XGBoost"}
+    said = {"*.json": "dump of XGBoost"}
     for pattern, sentence in said.items():
         files = sorted(folder.rglob(pattern))
         assert files
@@ -81,6 +80,8 @@ def test_addresses_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is a folder"):
         open_model(".", folder=tmp_path)
     with pytest.raises(ModelError, match="address on a network"):
+        open_model("s3://bucket/model", folder=tmp_path)
+    with pytest.raises(ModelError, match="is not the address of a model"):
         open_model("https://example.org/model", folder=tmp_path)
     with pytest.raises(ModelError, match="no option 'clases': did you mean 'classes'"):
         open_model("model.txt", folder=tmp_path, clases=[0, 1])

@@ -15,27 +15,31 @@ from workbench.models.sandbox import CODE, DATA, protection
 
 IN_HOST = ("pickle",)
 """Formats that could run code: they are opened in a process of their own, never in this one."""
+APART = ("catboost", "skops")
+"""Formats read by a library of their own, whose faults must not be this process's."""
+NETWORK = ("http://", "https://")
 
 
 def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
     """The model at an address.
 
     uri: a file, relative to folder, known by its content (scikit-learn pickle or joblib, XGBoost JSON, UBJ or old
-    binary, LightGBM text, PMML, ONNX, torch .pt2); a folder in which MLflow saved one of these;
-    `python:package.module:function`, looked for in folder; `column:NAME` or `column:NAME OP LITERAL`, a prediction
-    already in the data. options: see `options.Options`.
+    binary, LightGBM text, CatBoost, PMML, ONNX, skops, torch .pt2); a folder in which MLflow saved one of these, or
+    `models:/NAME/VERSION` or `models:/NAME@ALIAS` in its registry; `http(s)://HOST/v2/models/NAME`, a running service
+    of the Open Inference Protocol; `python:package.module:function`, looked for in folder; `column:NAME` or
+    `column:NAME OP LITERAL`, a prediction already in the data. options: see `options.Options`.
     Raises ModelError saying what the file is and what to do where it cannot be opened, Refused (a ModelError) where
     it must not be: nothing of it was run then.
     """
     chosen = Options.read(options)
-    if uri.startswith("column:"):
+    if uri.startswith(("column:", *NETWORK)):
         return cast("Model", _open(uri, folder, chosen))
     if uri.startswith("python:") or chosen.host:
         return _in_host(uri, folder, chosen)
     path = find(uri, folder)
     from workbench.models.sniff import sniff
 
-    if sniff(path).format in IN_HOST:
+    if sniff(path).format in (*IN_HOST, *APART):
         return _in_host(uri, folder, chosen)
     model = _open(uri, folder, chosen)
     model.address = (uri, folder, chosen)
@@ -59,8 +63,9 @@ def _in_host(uri: str, folder: Path, options: Options) -> Model:
     from workbench.models.sniff import sniff
 
     path = find(uri, folder)
-    if sniff(path).format not in IN_HOST:
-        return HostModel(str(path.resolve()), path.resolve().parent, options, DATA)
+    if (kind := sniff(path).format) not in IN_HOST:
+        walls = protection() if kind in APART else DATA
+        return HostModel(str(path.resolve()), path.resolve().parent, options, walls)
     # A pickle is walked here, before a host is even started.
     from workbench.models.safety import inspect
 
@@ -78,6 +83,10 @@ def _open(uri: str, folder: Path, options: Options, hosted: bool = False) -> Any
         from workbench.models.column_model import ColumnModel
 
         return ColumnModel(uri, options)
+    if uri.startswith(NETWORK):
+        from workbench.models.service import open_service
+
+        return open_service(uri, options)
     if uri.startswith("python:"):
         from workbench.models.python_model import PythonModel
 
@@ -101,6 +110,14 @@ def _open_file(path: Path, options: Options, hosted: bool) -> Any:
 
         assert hosted
         return open_sklearn(path, fingerprint, features=options.features, threads=options.threads)
+    if kind == "skops":
+        from workbench.models.skops_file import open_skops
+
+        return open_skops(path, fingerprint, features=options.features, threads=options.threads)
+    if kind == "catboost":
+        from workbench.models.catboost_file import open_catboost
+
+        return open_catboost(path, fingerprint, options)
     if kind == "onnx":
         from workbench.models.onnx_file import open_onnx
 
@@ -151,8 +168,15 @@ def _feature_map(path: Path, name: str | None) -> Any:
 
 def find(uri: str, folder: Path) -> Path:
     """The file at a path relative to folder. Raises ModelError where there is none, with names that are near."""
-    if re.match(r"[a-z][a-z0-9+.-]+://", uri) or uri.startswith("models:/"):
-        raise ModelError(f"{uri} is an address on a network: copy the model to a file and give its path")
+    if uri.startswith("models:/"):
+        from workbench.models.mlflow_folder import model_file, registered
+
+        return model_file(registered(uri))
+    if re.match(r"[a-z][a-z0-9+.-]+://", uri):
+        raise ModelError(
+            f"{uri} is an address on a network that is not read here: copy the model to a file and give its path; a "
+            "running service has http(s)://host/v2/models/NAME"
+        )
     path = folder / uri
     if path.is_dir() and (path / "MLmodel").is_file():
         from workbench.models.mlflow_folder import model_file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -9,7 +10,7 @@ from ruamel.yaml.error import YAMLError
 
 from workbench.models.protocol import ModelError, Refused
 
-FILES = {"sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "onnx": "data"}
+FILES = {"sklearn": "pickled_model", "xgboost": "data", "lightgbm": "data", "catboost": "data", "onnx": "data"}
 """The flavors that have a reader here, and under which name each keeps its file."""
 LARGEST = 1 << 20
 
@@ -39,6 +40,29 @@ def model_file(folder: Path) -> Path:
         f"{folder} is an MLflow model of the flavors {', '.join(sorted(map(str, flavors)))}: only "
         f"{', '.join(FILES)} are read here. Give the model file in it, or python:module:function that loads it"
     )
+
+
+def registered(uri: str) -> Path:
+    """The folder of a model in an MLflow registry (MLFLOW_TRACKING_URI, MLFLOW_REGISTRY_URI), fetched by mlflow itself.
+
+    Raises ModelError for an address that is none, without the library, or with what the registry said.
+    """
+    if not re.fullmatch(r"models:/[^/@]+(/[^/@]+|@[^/@]+)", uri):
+        raise ModelError(f"{uri} is no model in a registry: that is models:/NAME/VERSION or models:/NAME@ALIAS")
+    try:
+        from mlflow.artifacts import download_artifacts  # type: ignore[import-not-found]
+    except ImportError:
+        raise ModelError(
+            f"{uri} is in an MLflow registry: install mlflow-skinny (or mlflow) to have it fetched, or give the "
+            "path of the model's folder, which holds a file MLmodel"
+        ) from None
+    try:
+        return Path(download_artifacts(artifact_uri=uri))
+    except Exception as error:
+        raise ModelError(
+            f"{uri} could not be fetched ({' '.join(str(error).split())[:300]}): check the name, the version or alias, "
+            "and MLFLOW_TRACKING_URI"
+        ) from error
 
 
 def _inside(folder: Path, name: str) -> Path:

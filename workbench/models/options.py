@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from workbench.models.protocol import Kind, Label, ModelError
 
-RUNNING = ("threads", "timeout", "memory_mb", "host", "batch")
+RUNNING = ("threads", "timeout", "memory_mb", "host", "batch", "token_from")
 """Options of how a model runs, which do not decide what it answers."""
 
 
@@ -25,7 +25,8 @@ class Options:
     folder or one above it, which turns raw columns into its one-hot inputs. reader: "library" answers by the
     model's own library where it is installed, "workbench" by the tree IR. threads: of the model's computing.
     timeout: seconds one request to a model host may take. memory_mb: MiB a host may take. host: answer from an own
-    process, as pickles and callables always do. batch: rows a host is sent at once.
+    process, as pickles and callables always do. batch: rows a host is sent at once. token_from: the environment
+    variable that holds a running service's token.
     """
 
     task: Kind | None = None
@@ -41,6 +42,7 @@ class Options:
     memory_mb: int | None = None
     host: bool = False
     batch: int = 50_000
+    token_from: str | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Options:

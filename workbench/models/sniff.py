@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, cast
 from workbench.models.protocol import ModelError, Refused
 from workbench.models.xgboost_old import is_old
 
-Format = Literal["pickle", "xgboost", "lightgbm", "onnx", "torch", "pmml"]
+Format = Literal["pickle", "skops", "xgboost", "lightgbm", "catboost", "onnx", "torch", "pmml"]
 
 HEAD = 4096
 LARGEST = 8 << 30
@@ -173,6 +173,8 @@ def looks_pickled(head: bytes) -> bool:
 
 def _plain_file(name: str, head: bytes) -> Format:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"CBM1"):
+        return "catboost"
     if text.startswith((b"tree\n", b"tree\r\n")):
         return "lightgbm"
     if head[:1] == b"{" and head[1:2] in (b"L", b"l", b"I", b"i", b"U"):
@@ -203,14 +205,18 @@ def _json(name: str, text: bytes) -> Format:
         raise ModelError(
             f"{name} is a JSON dump of a LightGBM model (Booster.dump_model): save it with Booster.save_model"
         )
+    if text[:1] == b"{" and b'"learner"' not in text and any(word in text for word in CATBOOST):
+        return "catboost"
     if text[:1] == b"{":
         # A damaged or foreign JSON file gets the reader's own sentence.
         return "xgboost"
     raise ModelError(f"{name} is a JSON list, and no model file this workbench knows: save the model in its own format")
 
 
+CATBOOST = (b'"features_info"', b'"float_features"', b'"oblivious_trees"', b'"catboost_version_info"', b'"ctr_data"')
+"""Names that one of CatBoost's JSON files has near its start."""
+
 KNOWN: tuple[tuple[Callable[[bytes], bool], str], ...] = (
-    (lambda head: head.startswith(b"CBM1"), "a CatBoost model, which is not read yet: export it as ONNX"),
     (lambda head: head.startswith(b"\x89HDF"), "HDF5 (Keras, perhaps), which is not read yet: export it as ONNX"),
     (lambda head: head.startswith(b"\x93NUMPY"), "a numpy array: a model's answers belong in the data, as column:NAME"),
     (lambda head: head.startswith(b"PAR1"), "a Parquet table, not a model: give it as data"),
@@ -249,7 +255,7 @@ def _zip(path: Path) -> Format:
     if "data.pkl" in bases:
         raise _torch_pickle(path)
     if "schema.json" in bases:
-        raise ModelError(f"{path.name} is a skops file, which is not read yet: save the model with joblib.dump")
+        return "skops"
     if "config.json" in bases and "metadata.json" in bases:
         raise ModelError(f"{path.name} is a Keras model, which is not read yet: export it as ONNX")
     raise ModelError(

@@ -69,6 +69,7 @@ def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, link:
                 link=link,
                 link_scale=trees.link_scale,
                 label=label,
+                compiled=True,
                 **options,
             ),
         ]
@@ -118,7 +119,7 @@ def xgboost(piece: Piece, columns: Columns, context: Context) -> Op:
     return _boosted(piece, columns, context, float32=True)
 
 
-@predictor("lightgbm.Booster", "lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor")
+@predictor("lightgbm.Booster", "lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor", "catboost.Booster")
 def lightgbm(piece: Piece, columns: Columns, context: Context) -> Op:
     return _boosted(piece, columns, context, float32=False)
 
