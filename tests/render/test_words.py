@@ -112,3 +112,12 @@ def test_columns_align_and_lose_nothing() -> None:
     assert words.column([0.4998, 0.50031]) == ["0.49980", "0.50031"], "scores near the threshold stay apart"
     assert words.column(["", "a"]) == ["(empty)", "a"]
     assert words.column([12, -3000]) == ["12", f"{words.MINUS}3,000"]
+
+
+def test_measures_have_headings_in_words_and_other_columns_keep_their_names() -> None:
+    from workbench.measure.fairness import RATES
+
+    assert words.heading("tpr") == "true positive rate"
+    assert words.heading("selection_rate", "share") == "selection rate, %"
+    assert words.heading("income_cents") == "income_cents", "a column of the data is called as it is"
+    assert not [rate for rate in RATES if words.heading(rate) == rate and (len(rate) < 4 or "_" in rate)]

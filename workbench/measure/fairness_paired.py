@@ -102,8 +102,13 @@ def tables(this: Comparison) -> dict[str, pd.DataFrame]:
     return found
 
 
+_FIRST = ("rows", "selected", "selection_rate", "base_rate", "accuracy")
+"""What most readers look for; the rest of a wide table follows."""
+
+
 def _named(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
-    return frame.reset_index().assign(compared=keep)
+    first = [name for name in _FIRST if name in frame]
+    return frame[[*first, *(name for name in frame if name not in first)]].reset_index().assign(compared=keep)
 
 
 @dataclass(frozen=True)

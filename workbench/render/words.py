@@ -321,8 +321,22 @@ def _cell(cell: Cell, unit: str, decimals: int | None) -> str:
     return number(cell * _scale(unit), decimals)
 
 
+HEADINGS = {
+    "tn": "true negatives", "fp": "false positives", "fn": "false negatives", "tp": "true positives",
+    "tnr": "true negative rate", "fpr": "false positive rate", "fnr": "false negative rate",
+    "tpr": "true positive rate", "ppv": "precision", "npv": "negative predictive value",
+    "for": "false omission rate", "fdr": "false discovery rate",
+    "selection_rate": "selection rate", "base_rate": "base rate", "share_of_selected": "share of selected",
+    "mean_prediction": "mean prediction", "mean_residual": "mean residual", "mae": "mean absolute error",
+    "calibration_error": "calibration error", "mean_score_minus_base_rate": "mean score - base rate",
+    "generalized_entropy": "generalized entropy",
+}  # fmt: skip
+"""Names of measures that are no words, as a column's heading says them. Any other name may be a column of the data."""
+
+
 def heading(name: str, unit: str = "") -> str:
     """A column's name with its unit: "latency, ms"."""
+    name = HEADINGS.get(name, name)
     sign = {"share": "%", "x": "\N{MULTIPLICATION SIGN}"}.get(unit, short(plain(unit), 24) if unit else "")
     said = short(plain(name), 80) if name.strip() else ""
     return ", ".join(part for part in (said, sign) if part)
