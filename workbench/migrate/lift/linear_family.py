@@ -58,3 +58,17 @@ def discriminant_axes(piece: Piece, columns: Columns, context: Context) -> tuple
     elif piece.params.get("solver") != "eigen":
         raise CannotLift(piece.kind, f"solver={piece.params.get('solver')!r} cannot transform")
     return chain([*before, *ops]), fresh(weight.shape[1])
+
+
+@predictor("sklearn.cross_decomposition.PLSRegression")
+def partial_least_squares(piece: Piece, columns: Columns, context: Context) -> Op:
+    if "_x_mean" not in piece.arrays or "intercept_" not in piece.arrays:
+        advice = "Fit it with scikit-learn 1.3 or newer and save it again"
+        raise CannotLift(piece.kind, "its version scales its coefficients otherwise", advice)
+    weight = piece.arrays["coef_"].astype(np.float64).T
+    before, count = numbers(piece, columns)
+    if count != weight.shape[0]:
+        raise CannotLift(piece.kind, f"it has {weight.shape[0]} coefficients, and {count} columns reach it")
+    centred = Affine({}, {"shift": piece.arrays["_x_mean"].astype(np.float64)})
+    product = MatMul({}, {"weight": weight, "bias": piece.arrays["intercept_"].astype(np.float64).reshape(-1)})
+    return chain([*before, centred, product, answer_op(piece, context, weight.shape[1], raw=False)])
