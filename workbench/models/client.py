@@ -12,6 +12,7 @@ from workbench.models.options import Options
 from workbench.models.process import Died, Process, Start
 from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Refused
 from workbench.models.sandbox import Protection
+from workbench.models.trust import Trust
 from workbench.models.wire import pack
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class HostModel:
     """A model in a process of its own. It starts again by itself after `close`, or after it died.
 
     answered_by, versions: as the host says. cold_start_seconds: process start to first answer. protection: the walls
-    around it. trusted: a person's word that opened a pickle the list does not cover, "" for none.
+    around it. trust: a person's word for a pickle that asks for more than the list allows.
     """
 
-    def __init__(self, uri: str, folder: Path, options: Options, protection: Protection) -> None:
+    def __init__(
+        self, uri: str, folder: Path, options: Options, protection: Protection, trust: Trust | None = None
+    ) -> None:
         self.uri, self.folder, self.options = uri, folder, options
-        self.protection = protection
+        self.protection, self.trust = protection, trust
         self.peak = 0
         self.cold_start_seconds: float | None = None
         self._lock = threading.RLock()
@@ -185,7 +188,7 @@ class HostModel:
         return self._exchange(request)[0]
 
     def _passed(self) -> dict[str, Any]:
-        return {name: value for name, value in self.options.given().items() if name != "host"}
+        return {name: value for name, value in self.options.given().items() if name not in ("host", "environment")}
 
     def _ask(self, request: dict[str, Any], *parts: bytes) -> tuple[dict[str, Any], list[bytes]]:
         with self._lock:

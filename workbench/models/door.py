@@ -12,6 +12,7 @@ from typing import Any, cast
 from workbench.models.options import Options
 from workbench.models.protocol import Model, ModelError
 from workbench.models.sandbox import CODE, DATA, protection
+from workbench.models.trust import Trust
 
 IN_HOST = ("pickle",)
 """Formats that could run code: they are opened in a process of their own, never in this one."""
@@ -32,6 +33,8 @@ def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
     it must not be: nothing of it was run then.
     """
     chosen = Options.read(options)
+    if uri.startswith(("column:", "python:", *NETWORK)):
+        _no_sections(uri, chosen)
     if uri.startswith(("column:", *NETWORK)):
         return cast("Model", _open(uri, folder, chosen))
     if uri.startswith("python:") or chosen.host:
@@ -41,6 +44,7 @@ def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
 
     if sniff(path).format in (*IN_HOST, *APART):
         return _in_host(uri, folder, chosen)
+    _no_sections(path.name, chosen)
     model = _open(uri, folder, chosen)
     model.address = (uri, folder, chosen)
     return cast("Model", model)
@@ -63,14 +67,39 @@ def _in_host(uri: str, folder: Path, options: Options) -> Model:
     from workbench.models.sniff import sniff
 
     path = find(uri, folder)
+    uri, folder = str(path.resolve()), path.resolve().parent
     if (kind := sniff(path).format) not in IN_HOST:
-        walls = protection() if kind in APART else DATA
-        return HostModel(str(path.resolve()), path.resolve().parent, options, walls)
-    # A pickle is walked here, before a host is even started.
-    from workbench.models.safety import inspect
+        _no_sections(path.name, options)
+        return HostModel(uri, folder, options, protection() if kind in APART else DATA)
+    return _pickle(path.resolve(), options)
 
-    inspect(path)
-    return HostModel(str(path.resolve()), path.resolve().parent, options, protection())
+
+def _pickle(path: Path, options: Options) -> Model:
+    """A pickle is walked here, before a host is even started."""
+    from workbench.models.client import HostModel
+    from workbench.models.environment import Environment
+    from workbench.models.safety import inspect, survey
+    from workbench.models.stamps import plan
+
+    trust = Trust.read(options.trust) if options.trust else None
+    if trust:
+        trust.hold(path)
+    if options.environment:
+        from workbench.models.environment_model import EnvironmentModel
+
+        return EnvironmentModel(path, options, Environment.read(options.environment), trust)
+    found = survey(path)[0] if trust else inspect(path)
+    needed = plan(found.names, found.versions)
+    if needed is not None and needed.absent:
+        raise ModelError(f"{path.name} cannot be opened here: {needed.advice}")
+    return HostModel(str(path), path.parent, options, protection(), trust)
+
+
+def _no_sections(name: str, options: Options) -> None:
+    """An environment or a person's word does nothing for a file that runs no code."""
+    given = [name for name in ("environment", "trust") if getattr(options, name)]
+    if given:
+        raise ModelError(f"{name} is no pickle and takes no {given[0]}: leave `{given[0]}` out in migration.yaml")
 
 
 def open_here(uri: str, folder: Path, options: Mapping[str, object]) -> Any:
@@ -109,7 +138,10 @@ def _open_file(path: Path, options: Options, hosted: bool) -> Any:
         from workbench.models.sklearn_file import open_sklearn
 
         assert hosted
-        return open_sklearn(path, fingerprint, features=options.features, threads=options.threads)
+        trusted = options.trust is not None
+        if options.trust:
+            Trust.read(options.trust).hold(path)
+        return open_sklearn(path, fingerprint, features=options.features, threads=options.threads, trusted=trusted)
     if kind == "skops":
         from workbench.models.skops_file import open_skops
 

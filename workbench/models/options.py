@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 
 from workbench.models.protocol import Kind, Label, ModelError
 
-RUNNING = ("threads", "timeout", "memory_mb", "host", "batch", "token_from")
+RUNNING = ("threads", "timeout", "memory_mb", "host", "batch", "trust", "token_from")
 """Options of how a model runs, which do not decide what it answers."""
 
 
@@ -26,7 +26,8 @@ class Options:
     model's own library where it is installed, "workbench" by the tree IR. threads: of the model's computing.
     timeout: seconds one request to a model host may take. memory_mb: MiB a host may take. host: answer from an own
     process, as pickles and callables always do. batch: rows a host is sent at once. token_from: the environment
-    variable that holds a running service's token.
+    variable that holds a running service's token. environment: of its own for a pickle (`environment.Environment` as
+    a mapping). trust: a person's word for a pickle that asks for more than the list allows (`trust.Trust`).
     """
 
     task: Kind | None = None
@@ -43,6 +44,8 @@ class Options:
     host: bool = False
     batch: int = 50_000
     token_from: str | None = None
+    environment: Mapping[str, Any] | None = None
+    trust: Mapping[str, Any] | None = None
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Options:
@@ -55,6 +58,7 @@ class Options:
                 raise ModelError(f"a model has no option {name!r}: {hint}")
             if name in ("classes", "features", "inputs", "categorical") and not isinstance(value, list | tuple | None):
                 raise ModelError(f"the option {name} is a list, and got {value!r}")
+        given = {**given, **_whole(given)}
         lists = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         options = cls(**cast("dict[str, Any]", lists))
         if options.task not in (None, "binary", "multiclass", "regression"):
@@ -81,3 +85,12 @@ class Options:
         if deciding:
             digest.update(json.dumps(deciding, sort_keys=True, default=str).encode())
         return digest.hexdigest()
+
+
+def _whole(given: Mapping[str, object]) -> dict[str, object]:
+    """The sections among the options, checked and ready for JSON. Raises ModelError."""
+    from workbench.models.environment import Environment
+    from workbench.models.trust import Trust
+
+    readers: dict[str, type[Environment] | type[Trust]] = {"environment": Environment, "trust": Trust}
+    return {name: read.read(given[name]).plain() for name, read in readers.items() if given.get(name) is not None}

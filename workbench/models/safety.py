@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from workbench.models.protocol import ModelError, Refused
 from workbench.models.sniff import packed, unpacked
+from workbench.models.stamps import booster_version
 
 LIST = Path(__file__).with_name("allowed.json")
 WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
@@ -27,6 +28,11 @@ WRAPPERS = (WRAPPER, ("sklearn.externals.joblib.numpy_pickle", "NumpyArrayWrappe
 """What announces bytes that follow in the file. The second is the joblib inside scikit-learn before 0.23."""
 
 NESTED = 20
+
+PLAIN_TYPES = frozenset(
+    {"NoneType", "bool", "bytes", "complex", "dict", "float", "int", "list", "object", "set", "str", "tuple"}
+)
+"""What dill's `_load_type` may name."""
 
 Name = tuple[str, str]
 
@@ -40,7 +46,7 @@ def allowed() -> frozenset[Name]:
 
 @dataclass
 class Found:
-    """What a pickle asks for. versions: `_sklearn_version` and the like, as the file says them."""
+    """What a pickle asks for. versions: of the libraries that wrote it, as far as the file says them."""
 
     names: set[Name] = field(default_factory=set)
     versions: dict[str, str] = field(default_factory=dict)
@@ -51,6 +57,17 @@ def inspect(path: Path) -> Found:
 
     Raises Refused naming what is not on the list, what cannot be resolved, or a file that grows like a zip bomb.
     Nothing of the file is run or imported.
+    """
+    found, broken = survey(path)
+    if broken:
+        raise _refused(path, found, broken)
+    return found
+
+
+def survey(path: Path) -> tuple[Found, str]:
+    """What a pickle asks for, and why it must not be loaded, "" where it may be.
+
+    Raises Refused for a file that grows like a zip bomb, ModelError for one that cannot be unpacked.
     """
     with path.open("rb") as file:
         packing = packed(file.read(16))
@@ -65,9 +82,7 @@ def inspect(path: Path) -> Found:
     off = sorted(found.names - allowed())
     if off:
         broken = f"it asks for {_listed(off)}, not on the list of what a model may load"
-    if broken:
-        raise _refused(path, found, broken)
-    return found
+    return found, broken
 
 
 def globals_in_zip(path: Path) -> set[Name]:
@@ -94,8 +109,8 @@ def _refused(path: Path, found: Found, reason: str) -> Refused:
     writer = f" written by scikit-learn {version}" if version else ""
     return Refused(
         f"{path.name} is a pickle{writer} and is not opened: {reason}. Nothing of it was run. If you trust its source, "
-        "open it in the environment it was made in and save the plain estimator there with joblib.dump or as ONNX; "
-        "else train the model again"
+        "open it in the environment it was made in and save the plain estimator there with joblib.dump or as ONNX, or "
+        "let a named person vouch for this very file under `trust` in migration.yaml; else train the model again"
     )
 
 
@@ -212,7 +227,20 @@ class _Walk:
 
     def on_reduce(self, _: None) -> None:
         arguments, function = self.pop(), self.pop()
-        self.stack.append(_Made(self.callable(function), arguments))
+        made = _Made(self.callable(function), arguments)
+        name = made.function.name[1]
+        if name == "_load_type":
+            self.hold_type(arguments)
+        if name == "_ufunc_reconstruct":
+            # It imports what its arguments name: that is one more global.
+            module, ufunc = arguments if isinstance(arguments, tuple) and len(arguments) == 2 else (None, None)
+            self.ask("numpy" if str(module).split(".")[0] == "numpy" else module, ufunc)
+            return
+        self.stack.append(made)
+
+    def hold_type(self, arguments: Any) -> None:
+        if not (isinstance(arguments, tuple) and len(arguments) == 1 and str(arguments[0]) in PLAIN_TYPES):
+            raise Refused(f"it asks dill for the type {str(arguments)[:80]}, and only plain types may be")
 
     def on_newobj(self, _: None) -> None:
         self.on_reduce(None)
@@ -230,6 +258,10 @@ class _Walk:
         state, target = self.pop(), self.pop()
         if isinstance(state, dict):
             self.versions(state)
+            if isinstance(target, _Made):
+                handle = state.get("handle")
+                data = handle.arguments[0] if isinstance(handle, _Made) and handle.arguments else handle
+                self.found.versions |= booster_version(_name(target.function), data)
         if isinstance(target, _Made):
             target.state = state
             if _name(target.function) in WRAPPERS:

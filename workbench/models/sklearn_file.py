@@ -1,17 +1,13 @@
 """Fitted estimators from pickle and joblib files. Runs in the model host only: this is where a pickle is loaded.
 
-Every global is held against the exact list again (`safety.allowed`), here when it is resolved. joblib's arrays of
-objects are pickles inside the pickle, which joblib itself would load without any list: they are read by the same
-unpickler.
+Every global is held against the exact list again (`safety.allowed`), when the unpickler resolves it.
 """
 
 from __future__ import annotations
 
-import functools
-import pickle
 import warnings
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,10 +15,13 @@ from numpy.typing import NDArray
 
 from workbench.models.base import OpenModel, from_scores
 from workbench.models.pieces import sklearn_piece, version_of
+from workbench.models.portable import unpickler
+from workbench.models.portable.unpickler import WRAPPERS, Plain, Unpickler
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece, Refused
-from workbench.models.safety import WRAPPER, Found, allowed, inspect
+from workbench.models.safety import Found, allowed, inspect, survey
 from workbench.models.sklearn_inputs import asked
 from workbench.models.sniff import packed, unpacked
+from workbench.models.stamps import plan
 
 OWN_RULE = (
     "sklearn.svm.SVC",
@@ -33,107 +32,23 @@ OWN_RULE = (
 """Classifiers whose `predict` is not the most probable class."""
 
 
-class _CheckOnly(functools.partial):  # type: ignore[type-arg]
-    """functools.partial, held to the one function scikit-learn itself stores that way."""
-
-    def __new__(cls, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        _hold(function)
-        return super().__new__(cls, function, *args, **kwargs)
-
-    def __setstate__(self, state: Any) -> None:
-        _hold(state[0])
-        super().__setstate__(state)  # type: ignore[misc]
-
-
-def _hold(function: Any) -> None:
-    from sklearn.utils.validation import check_array
-
-    if function is not check_array:
-        raise Refused(f"the pickle stores functools.partial of {function!r}: only check_array of scikit-learn may be")
-
-
-class _Array:
-    """joblib's announcement of an array whose bytes follow in the file."""
-
-    def __init__(self) -> None:
-        self.shape: tuple[int, ...] = ()
-        self.order = "C"
-        self.dtype: Any = None
-        self.numpy_array_alignment_bytes: int | None = None
-
-    def read(self, file: IO[bytes]) -> NDArray[Any]:
-        dtype = np.dtype(self.dtype)
-        if dtype.hasobject:
-            if dtype.names is not None:
-                raise Refused("the pickle holds records with objects in them, which no model needs")
-            return np.asarray(_Joblib(file).load())
-        if self.numpy_array_alignment_bytes is not None:
-            file.read(file.read(1)[0])
-        count = int(np.prod(self.shape, dtype=np.int64))
-        data = bytearray(count * dtype.itemsize)
-        view, done = memoryview(data), 0
-        while done < len(data):
-            chunk = file.read(min(1 << 20, len(data) - done))
-            if not chunk:
-                raise ModelError("the pickle ends in the middle of an array: the file was cut short")
-            view[done : done + len(chunk)] = chunk
-            done += len(chunk)
-        array = np.frombuffer(data, dtype=dtype, count=count)
-        return array.reshape(self.shape[::-1]).T if self.order == "F" else array.reshape(self.shape)
-
-
-class _Held:
-    """find_class by the list."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in allowed():
-            raise Refused(f"the pickle asks for {module}.{name}, which is not on the list")
-        if (module, name) == WRAPPER:
-            return _Array
-        if (module, name) == ("functools", "partial"):
-            return _CheckOnly
-        return super().find_class(module, name)  # type: ignore[misc]
-
-
-class _Plain(_Held, pickle.Unpickler):
-    pass
-
-
-_InPython: Any = pickle._Unpickler
-
-
-class _Joblib(_Held, _InPython):  # type: ignore[misc]
-    """The unpickler written in Python, whose steps can be followed to where joblib puts its arrays."""
-
-    dispatch = _InPython.dispatch.copy()
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
-        self.file = file
-
-    def load_build(self) -> None:
-        _InPython.load_build(self)
-        if isinstance(self.stack[-1], _Array):
-            self.stack[-1] = self.stack[-1].read(self.file)
-
-    dispatch[pickle.BUILD[0]] = load_build
-
-
-def load(path: Path) -> tuple[Any, Found]:
-    """The object in the file, and what the file asked for.
+def load(path: Path, trusted: bool = False) -> tuple[Any, Found]:
+    """The object in the file, and what the file asked for. trusted: a person vouches for it, whatever it asks for.
 
     Raises Refused for what is off the list, ModelError where the installed libraries cannot read what older ones wrote.
     """
-    found = inspect(path)
+    found = survey(path)[0] if trusted else inspect(path)
     with path.open("rb") as file:
         packing = packed(file.read(16))
-    reader: Any = _Joblib if WRAPPER in found.names else _Plain
+    reader: Any = Unpickler if found.names & set(WRAPPERS) else Plain
     try:
         with unpacked(path, packing) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return reader(stream).load(), found
+            return reader(stream, None if trusted else allowed()).load(), found
     except (ModelError, MemoryError):
         raise
+    except unpickler.Refused as error:
+        raise Refused(str(error)) from error
     except Exception as error:
         raise ModelError(_unreadable(path, found, error)) from error
 
@@ -141,11 +56,11 @@ def load(path: Path) -> tuple[Any, Found]:
 def _unreadable(path: Path, found: Found, error: Exception) -> str:
     import sklearn
 
+    needed = plan(found.names, found.versions)
     written = found.versions.get("scikit-learn", "an unknown version of scikit-learn")
-    return (
-        f"{path.name} cannot be loaded by scikit-learn {sklearn.__version__} ({type(error).__name__}: {error}); it was "
-        f"written by {written}. Open it in an environment of that version and export it as ONNX, or train it again"
-    )
+    advice = needed.advice if needed else f"it was written by {written}: open it where it was made, or train it again"
+    seen = f"{type(error).__name__}: {error}"
+    return f"{path.name} cannot be loaded by scikit-learn {sklearn.__version__} ({seen[:300]}); {advice}"
 
 
 class SklearnModel(OpenModel):
@@ -154,10 +69,18 @@ class SklearnModel(OpenModel):
     format = "sklearn"
 
     def __init__(
-        self, estimator: Any, found: Found, fingerprint: str, features: tuple[str, ...] | None = None, threads: int = 1
+        self,
+        estimator: Any,
+        found: Found,
+        fingerprint: str,
+        features: tuple[str, ...] | None = None,
+        threads: int = 1,
+        caller: Any = None,
     ) -> None:
-        self.estimator = estimator
-        pin_jobs(estimator, threads)
+        """caller: what answers instead, where the estimator is only a description of one elsewhere."""
+        self.estimator = caller or estimator
+        if caller is None:
+            pin_jobs(estimator, threads)
         self.piece = sklearn_piece(estimator)
         self.named = getattr(estimator, "feature_names_in_", None) is not None
         asks = asked(self.piece, _names(estimator, features))
@@ -239,12 +162,24 @@ def _names(estimator: Any, features: tuple[str, ...] | None) -> list[str]:
     return list(features)
 
 
-def _task(estimator: Any) -> tuple[Kind, tuple[Label, ...]]:
-    from sklearn.base import is_classifier, is_regressor
+def kind_of(estimator: Any) -> str:
+    """ "classifier", "regressor" or "clusterer", "" for anything else."""
+    told = getattr(estimator, "kind_", None)
+    if isinstance(told, str):
+        return told
+    from sklearn.base import is_classifier, is_clusterer, is_regressor
 
-    if is_regressor(estimator):
+    tests = {"classifier": is_classifier, "regressor": is_regressor, "clusterer": is_clusterer}
+    return next((name for name, test in tests.items() if test(estimator)), "")
+
+
+def _task(estimator: Any) -> tuple[Kind, tuple[Label, ...]]:
+    kind = kind_of(estimator)
+    if kind == "regressor":
         return "regression", ()
-    if not is_classifier(estimator):
+    if kind == "clusterer" and (count := _clusters(estimator)):
+        return ("binary" if count == 2 else "multiclass"), tuple(range(count))
+    if kind != "classifier":
         raise ModelError(
             f"it holds a {type(estimator).__name__}, which is neither a classifier nor a regressor: "
             "save the whole pipeline, with the model at its end"
@@ -256,9 +191,17 @@ def _task(estimator: Any) -> tuple[Kind, tuple[Label, ...]]:
     return ("binary" if len(labels) == 2 else "multiclass"), labels
 
 
-def open_sklearn(path: Path, fingerprint: str, *, features: tuple[str, ...] | None, threads: int) -> SklearnModel:
+def _clusters(estimator: Any) -> int:
+    """How many clusters a clusterer that answers new rows has; their numbers are its classes."""
+    end = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return len(getattr(end, "cluster_centers_", ()))
+
+
+def open_sklearn(
+    path: Path, fingerprint: str, *, features: tuple[str, ...] | None, threads: int, trusted: bool = False
+) -> SklearnModel:
     """The estimator in a pickle or joblib file. Call it in the model host only."""
-    estimator, found = load(path)
+    estimator, found = load(path, trusted)
     if not hasattr(estimator, "predict"):
         what = type(estimator).__name__
         inside = f" with {sorted(map(str, estimator))[:5]}" if isinstance(estimator, dict) else ""
