@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from workbench.proposal.names import AGE, BIRTH, EVENT, KEY, PERSONAL, PROTECTED, ROW_NUMBER, TIME, WEIGHT, says
-from workbench.proposal.seen import Proposed, Seen, listed
-from workbench.proposal.sources import ProposalError
+from workbench.proposal.seen import Proposed, Seen, listed, refuse_unknown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +41,7 @@ def propose_protected(seen: Seen, target: str, given: Sequence[str] | None) -> P
     like = [name for name in seen.columns if name != target and _is_protected(seen, name)]
     if given is not None:
         for name in given:
-            _there(seen, name)
+            refuse_unknown(seen, name, "protected column")
         others = [name for name in like if name not in given]
         more = f". By their names these might be, too: {listed(others)}" if others else ""
         return Proposed(key="roles.protected", value=tuple(given), confidence="given", why=f"as given{more}")
@@ -69,15 +67,6 @@ def _group(seen: Seen, name: str) -> str:
     if _numeric(seen, name) and seen.distinct[name] > 10:
         many = "a number, of which the bias audit makes bands"
     return f"{name} ({many}{'; the model reads it' if name in seen.read else ''})"
-
-
-def _there(seen: Seen, name: str) -> None:
-    if name not in seen.columns:
-        near = difflib.get_close_matches(name, seen.columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise ProposalError(
-            f"The protected column {name!r} is not in {seen.table.name}. {hint}It has {listed(seen.columns, 15)}."
-        )
 
 
 def _numeric(seen: Seen, name: str) -> bool:

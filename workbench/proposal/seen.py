@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,6 +12,7 @@ from pydantic import Field
 from workbench.evidence import Plain
 from workbench.migration import CHECK
 from workbench.models import normal
+from workbench.proposal.sources import ProposalError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +85,16 @@ class Seen:
     def among(self) -> str:
         """Where a fact was seen, in words."""
         return f"all {self.table.rows:,} rows" if self.whole else f"{len(self.frame):,} of {self.table.rows:,} rows"
+
+
+def refuse_unknown(seen: Seen, name: str, what: str) -> None:
+    """what: the column's part in a sentence. Raises ProposalError, with the nearest name, where it is not there."""
+    if name not in seen.columns:
+        near = difflib.get_close_matches(name, seen.columns, n=1)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise ProposalError(
+            f"The {what} {name!r} is not in {seen.table.name}. {hint}It has {listed(seen.columns, 15)}."
+        )
 
 
 def spelled(column: pd.Series[Any]) -> pd.Series[Any]:

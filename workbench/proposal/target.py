@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.models import normal
 from workbench.proposal.names import ANSWER, KEY, PROTECTED, TARGET, TIME, says
-from workbench.proposal.seen import Proposed, Seen, listed, spelled
+from workbench.proposal.seen import Proposed, Seen, listed, refuse_unknown, spelled
 from workbench.proposal.sources import ProposalError
 
 if TYPE_CHECKING:
@@ -49,12 +48,7 @@ def propose_target(seen: Seen, given: str | None) -> Proposed:
 
 
 def _given(seen: Seen, name: str) -> str:
-    if name not in seen.columns:
-        near = difflib.get_close_matches(name, seen.columns, n=1)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
-        raise ProposalError(
-            f"There is no column {name!r} in {seen.table.name}. {hint}It has {listed(seen.columns, 15)}."
-        )
+    refuse_unknown(seen, name, "target")
     read = "; but the model reads it too, so it knows the answer: is it the right column?" if name in seen.read else ""
     order = _agreement_said(seen, name)
     return f"as given{f'; {order}' if order else ''}{read}"
