@@ -4,12 +4,15 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, StackingClassifier
+from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 
 from workbench.audits import compatibility
 from workbench.evidence import Status
@@ -17,6 +20,8 @@ from workbench.models import Input
 from workbench.models.pieces import sklearn_piece
 from workbench.models.protocol import Piece
 from workbench.models.sklearn_inputs import asked
+
+CALIBRATED = CalibratedClassifierCV(LinearSVC(), cv=2)
 
 
 class Described:
@@ -85,11 +90,16 @@ def test_unix_seconds_lose_meaning_in_float32_and_small_numbers_do_not(rows):
 
 def test_what_must_be_retrained_warns_with_advice(rows):
     frame, y = rows
-    found = _run(_columns(KNeighborsClassifier(), StandardScaler()), frame, y)
-    worst = found["compatibility/piece[sklearn.neighbors.KNeighborsClassifier]"]
+    frame, y = frame[:60], y[:60]
+    found = _run(_columns(GaussianProcessClassifier(max_iter_predict=5), StandardScaler()), frame, y)
+    worst = found["compatibility/piece[sklearn.gaussian_process.GaussianProcessClassifier]"]
     assert worst.status is Status.WARN
     assert "must be retrained" in worst.title
     assert len(worst.fix) > 20
+    model = found["compatibility/model"]
+    assert model.status is Status.WARN
+    assert model.title == "The model must be retrained: Pipeline > gaussianprocessclassifier"
+    assert model.fix == worst.fix
     assert found["compatibility/effort"].legacy.value > 13
 
 
@@ -102,12 +112,28 @@ def test_one_bad_piece_speaks_for_its_kind(rows):
     assert [row[2] for row in finding.details[0].rows] == ["lifts exactly", "must be retrained"]
 
 
+def test_parts_are_named_by_their_place(rows):
+    frame, y = rows
+    inner = StackingClassifier([("lr", make_pipeline(StandardScaler(), LogisticRegression())), ("cal", CALIBRATED)])
+    model = make_pipeline(SimpleImputer(), inner)
+    found = _run(model, frame[["seen", "size"]][:200], y[:200])
+    rows_ = found["compatibility/effort"].details[0].rows
+    places = {row[0] for row in rows_}
+    assert "Pipeline > stackingclassifier > lr > standardscaler" in places
+    assert "Pipeline > stackingclassifier > cal > fold 2 > model" in places
+    assert "Pipeline > stackingclassifier > cal > fold 1 > curve 1" in places
+    assert "Pipeline > stackingclassifier > last model" in places
+    assert found["compatibility/model"].status is Status.PASS
+    assert found["compatibility/model"].title == "The model lifts exactly"
+
+
 @pytest.mark.parametrize("kind", ["column:score", "python:package.module:predict"])
 def test_a_closed_model_is_absent_with_the_reason(kind):
     found = list(compatibility.run(Described(Piece(kind), ()), compatibility.Params()))
-    piece, effort, inputs, _ = found
+    piece, model, effort, inputs, _ = found
     assert piece.status is Status.ABSENT
     assert "without showing its parts" in piece.reason
+    assert model.status is Status.ABSENT
     assert effort.legacy.value == 13
     assert inputs.status is Status.ABSENT
 

@@ -13,7 +13,7 @@ from workbench import audit
 from workbench.audit import Kind
 from workbench.evidence import Finding, Measure, Status, Table
 from workbench.models import Model
-from workbench.models.knowledge import Known, known
+from workbench.models.knowledge import ORDER, Known, looked_up, whole
 from workbench.models.protocol import Piece
 from workbench.models.trees import Trees
 
@@ -24,6 +24,12 @@ PIECE = Kind(
     title="A kind of piece",
     why="One piece without an exact torch form is enough to change answers, so each is looked up, options included.",
     fix="Follow the advice of the piece, then run this again.",
+)
+WHOLE = Kind(
+    id="compatibility/model",
+    title="The model as a whole",
+    why="A model lifts as its worst piece does: this is what 42_replatform will do with it.",
+    fix="Start with the piece that is named here.",
 )
 EFFORT = Kind(
     id="compatibility/effort",
@@ -44,7 +50,7 @@ FLOAT32 = Kind(
     fix="Keep float64 for these features (the lift does), also when the model is later tuned or quantised.",
     source="IEEE 754-2019, binary32",
 )
-KINDS = (PIECE, EFFORT, INPUTS, FLOAT32)
+KINDS = (PIECE, WHOLE, EFFORT, INPUTS, FLOAT32)
 
 STATUS = {
     "exact": Status.PASS,
@@ -60,7 +66,9 @@ SENTENCE = {
     "unknown": "is not known",
     "closed": "is closed",
 }
-WORST = tuple(STATUS)
+
+
+COLUMNS = ("part", "version", "what is known", "points", "why", "advice")
 
 
 class Params(audit.Params):
@@ -70,12 +78,13 @@ class Params(audit.Params):
 
 
 def run(legacy: Model, params: Params) -> Iterator[Finding]:
-    """One finding per kind of piece, then effort, inputs and float32. Nothing is lifted here."""
+    """One finding per kind of piece, then the whole, effort, inputs and float32. Nothing is lifted here."""
     piece = legacy.describe()
-    parts = [(name, part, known(part)) for name, part in piece.walk()]
+    parts = looked_up(piece)
     counted = [(name, part, what) for name, part, what in parts if what.status != "aside"]
     for kind in dict.fromkeys(part.kind for _, part, _ in counted):
         yield _piece(kind, [(name, part, what) for name, part, what in counted if part.kind == kind])
+    yield _whole(piece, counted)
     yield _effort(parts)
     yield _inputs(legacy)
     yield _float32([part.trees for _, part, _ in parts if part.trees is not None], params)
@@ -83,8 +92,10 @@ def run(legacy: Model, params: Params) -> Iterator[Finding]:
 
 def _piece(kind: str, parts: list[tuple[str, Piece, Known]]) -> Finding:
     """The worst of a kind speaks for it."""
-    worst = max((what for _, _, what in parts), key=lambda what: WORST.index(what.status))
-    rows = tuple((name, part.version, SENTENCE[what.status], what.why) for name, part, what in parts)
+    worst = max((what for _, _, what in parts), key=lambda what: ORDER.index(what.status))
+    rows = tuple(
+        (path, part.version, SENTENCE[what.status], what.effort, what.why, what.advice) for path, part, what in parts
+    )
     return PIECE.found(
         f"{kind} {SENTENCE[worst.status]}",
         kind,
@@ -92,7 +103,19 @@ def _piece(kind: str, parts: list[tuple[str, Piece, Known]]) -> Finding:
         status=STATUS[worst.status],
         reason=worst.why,
         fix=worst.advice,
-        details=(Table(title="Where", columns=("part", "version", "what is known", "why"), rows=rows),),
+        details=(Table(title="Where", columns=COLUMNS, rows=rows),),
+    )
+
+
+def _whole(piece: Piece, parts: list[tuple[str, Piece, Known]]) -> Finding:
+    what = whole(piece)
+    blocking = [path for path, _, other in parts if other.status == what.status]
+    return WHOLE.found(
+        f"The model {SENTENCE[what.status]}" + ("" if what.status == "exact" else f": {blocking[0]}"),
+        legacy=Measure(value=float(sum(other.status != "exact" for _, _, other in parts)), unit="pieces not exact"),
+        status=STATUS[what.status],
+        reason=what.why,
+        fix=what.advice,
     )
 
 

@@ -16,7 +16,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from workbench.models.nested import CONDITIONS
+from workbench.models.nested import CONDITIONS, paths
 from workbench.models.protocol import Piece
 
 Status = Literal["exact", "difference", "retrain", "aside", "unknown", "closed"]
@@ -69,6 +69,31 @@ def known(piece: Piece) -> Known:
         )
         return Known("difference", effort, why, "Let parity judge it on your rows.")
     return Known(status, effort, why, advice)
+
+
+ORDER: tuple[Status, ...] = ("aside", "exact", "difference", "retrain", "unknown", "closed")
+"""From what stands in nobody's way to what cannot even be looked at."""
+
+
+def looked_up(piece: Piece) -> list[tuple[str, Piece, Known]]:
+    """(place, part, what is known of it) of all parts; those below a part that is made anew go with it."""
+    below: str | None = None
+    found = []
+    for path, part in paths(piece):
+        if below is not None and path.startswith(below):
+            continue
+        what = known(part)
+        below = None if what.status in (*LIFTS, "aside") else f"{path} > "
+        found.append((path, part, what))
+    return found
+
+
+def whole(piece: Piece) -> Known:
+    """What can be said of the model: what its worst part is, as the lift does with it. effort: of all kinds once."""
+    parts = looked_up(piece)
+    worst = max((what for _, _, what in parts), key=lambda what: ORDER.index(what.status))
+    dearest = {part.kind: what.effort for _, part, what in sorted(parts, key=lambda item: item[2].effort)}
+    return Known(worst.status, sum(dearest.values()), worst.why, worst.advice)
 
 
 def new_options(piece: Piece) -> list[str]:

@@ -1,6 +1,8 @@
-"""Models inside models, as pieces: which one answers, and in which precision."""
+"""Models inside models, as pieces: where each stands, which one answers, and in which precision."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from workbench.models.protocol import Piece
 
@@ -14,6 +16,40 @@ INSIDE = {
     "sklearn.model_selection.TunedThresholdClassifierCV": "estimator_",
 }
 """Wrappers of one model, and the name of that model among their parts."""
+
+
+WORDS = {
+    "best_estimator_": "best model",
+    "final_estimator_": "last model",
+    "init_": "start",
+    "estimator": "model",
+    "estimator_": "model",
+    "regressor_": "model",
+    "transformer_": "target",
+    "_preprocessor": "categories",
+    "estimators_": "member",
+    "calibrated_classifiers_": "fold",
+    "calibrators": "curve",
+}
+"""How a part is called that its owner has no better name for."""
+
+
+def paths(piece: Piece, path: str = "") -> list[tuple[str, Piece]]:
+    """This piece and all below it, each with its place as a person would say it: "Pipeline > vote > scaler"."""
+    path = path or piece.kind.rpartition(".")[2]
+    names = piece.params.get("members_")
+    found = [(path, piece)]
+    for name, part in piece.children:
+        found += paths(part, f"{path} > {_called(name, names if isinstance(names, list) else [])}")
+    return found
+
+
+def _called(name: str, names: Sequence[object]) -> str:
+    stem, _, number = name.rpartition(".")
+    if stem in WORDS and number.isdigit():
+        at = int(number)
+        return str(names[at]) if stem == "estimators_" and at < len(names) else f"{WORDS[stem]} {at + 1}"
+    return WORDS.get(name, name)
 
 
 def last(piece: Piece) -> Piece:

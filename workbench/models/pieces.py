@@ -93,6 +93,8 @@ def _read_answers(estimator: Any, params: dict[str, Plain], arrays: dict[str, ND
         arrays.setdefault("classes_", classes)
     if params.get("weights") is not None and hasattr(estimator, "_weights_not_none"):
         params["weights_"] = plain(estimator._weights_not_none)
+    if hasattr(estimator, "_weights_not_none") or hasattr(estimator, "stack_method_"):
+        params["members_"] = [name for name, part in estimator.estimators if not isinstance(part, str)]
     if hasattr(estimator, "multilabel_"):
         params["multilabel_"] = plain(estimator.multilabel_)
     if hasattr(estimator, "best_params_") and not hasattr(estimator, "best_estimator_"):
