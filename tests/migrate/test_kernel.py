@@ -117,7 +117,20 @@ def test_a_header_that_lies_is_refused(name):
         check(words)
 
 
+@pytest.mark.parametrize("rule", [0, 1, 2])
+@pytest.mark.parametrize("single", [False, True])
+def test_two_classes_of_a_margin_on_the_edge(single, rule):
+    raw = torch.tensor([0.0, -0.0, 5e-324, -5e-324, 40.0, -800.0, np.nan, 1e-17, 0.3], dtype=torch.float64)[:, None]
+    chance = torch.sigmoid(raw)
+    scores, label = kernel.two_classes(raw, chance, single, rule)
+    expected, decided = plain.two_classes(raw, chance, single, rule)
+    assert torch.equal(scores.nan_to_num(-1.0), expected.nan_to_num(-1.0))
+    assert torch.equal(label, decided)
+
+
 def test_torch_finds_nothing_wrong_with_the_operator():
     module = ensemble(random_trees(4, 3, 2, True))
     x = torch.from_numpy(random_rows(4, 40, 3))
-    torch.library.opcheck(kernel.tree_ensemble, (x, _codes(40), module.program, 2))
+    torch.library.opcheck(torch.ops.workbench.tree_ensemble.default, (x, _codes(40), module.program, 2))
+    raw = torch.randn(7, 1, dtype=torch.float64)
+    torch.library.opcheck(torch.ops.workbench.two_classes.default, (raw, raw.sigmoid(), True, 0))

@@ -194,13 +194,19 @@ class TorchModel:
         guards = "check_guards" in inspect.signature(self._program.module).parameters
         return self._program.module(**({"check_guards": False} if guards else {}))
 
+    @cached_property
+    def _named(self) -> Call:
+        from workbench.models.torch_run import flat
+
+        return flat(self._program) or self.module
+
     def predict(self, frame: pd.DataFrame) -> Outputs:
         """Raises ModelError naming columns that are missing or cannot be read."""
         return answers(self._call, self.card, frame, self._at_once)
 
     def _call(self, numbers: torch.Tensor, codes: torch.Tensor) -> Mapping[str, torch.Tensor]:
         if not self._foreign:
-            return cast("Mapping[str, Any]", self.module(numbers, codes))
+            return self._named(numbers, codes)
         import torch
 
         wanted = _first_dtype(self._program) or torch.float32

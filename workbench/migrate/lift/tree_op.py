@@ -143,8 +143,7 @@ class TreeEnsemble(Op):
     program: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        sums: Tensor = tree_ensemble(x, codes, self.program, int(self.config["outputs"]))  # type: ignore[arg-type]
-        return sums
+        return tree_ensemble(x, codes, self.program, int(self.config["outputs"]))  # type: ignore[arg-type]
 
 
 def one_form(op: Op, portable: bool) -> Op:
@@ -154,6 +153,8 @@ def one_form(op: Op, portable: bool) -> Op:
     twin = copy(op)
     parts = [] if isinstance(op, TreeEnsemble) else [one_form(part, portable) for part in op.parts]  # type: ignore[arg-type]
     twin._modules = {"parts": nn.ModuleList(parts)}
+    if portable and "compiled" in op.config:
+        twin.config = {name: value for name, value in op.config.items() if name != "compiled"}
     return twin
 
 

@@ -279,3 +279,19 @@ def run(
         _one(program, _address(tests), _address(leaf), out + 8 * row * v.word(program, _OUTPUTS))
     _hold(tests)
     _hold(leaf)
+
+
+@_kept
+def two_classes(
+    raw: Any, chance: Any, rows: Any, single: Any, rule: Any, scores: Any, label: Any
+) -> None:  # pragma: no cover - compiled
+    """Addresses: raw, chance float64 [n], scores float64 [n, 2], label int64 [n]; the rest as `op.two_classes`."""
+    for row in range(rows):
+        second, margin = v.load_float(chance + 8 * row), v.load_float(raw + 8 * row)
+        second = np.float64(np.float32(second)) if single else second
+        first = 1.0 - second
+        first = np.float64(np.float32(first)) if single else first
+        v.store_float(scores + 16 * row, first)
+        v.store_float(scores + 16 * row + 8, second)
+        chosen = margin > 0.0 if rule == 0 else margin >= 0.0 if rule == 1 else second > first
+        v.store_int(label + 8 * row, np.int64(chosen))

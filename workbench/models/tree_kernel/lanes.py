@@ -150,6 +150,7 @@ def word(builder: Any, base: Any, place: Any) -> Any:
 load_float = _typed(types.float64, types.int64)(_load(ir.DoubleType()))
 load_floats = _typed(FLOAT, types.int64)(_load(ir.DoubleType(), lanes=True))
 store_float = _typed(types.void, types.int64, types.float64)(_store)
+store_int = _typed(types.void, types.int64, types.int64)(_store)
 store_floats = _typed(types.void, types.int64, FLOAT)(_store)
 store_ints = _typed(types.void, types.int64, INT)(_store)
 

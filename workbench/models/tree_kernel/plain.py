@@ -93,3 +93,16 @@ def _sets(head: dict[str, int], said: dict[str, int], program: Tensor, symbol: T
     table = _part(program, first, said["sets"] * words).view(said["sets"], words)
     bit = (table.index_select(1, symbol >> 6) >> (symbol & 63)) & 1
     tests[said["first_test"] : said["first_test"] + said["sets"]] = bit
+
+
+def two_classes(raw: Tensor, chance: Tensor, single: bool, rule: int) -> tuple[Tensor, Tensor]:
+    """Scores [n, 2] and label [n] (see `op.two_classes`)."""
+    second = _rounded(chance, single)
+    scores = torch.cat([_rounded(1.0 - second, single), second], dim=1)
+    if rule == 2:
+        return scores, scores.argmax(dim=1)
+    return scores, ((raw[:, 0] > 0) if rule == 0 else (raw[:, 0] >= 0)).long()
+
+
+def _rounded(x: Tensor, single: bool) -> Tensor:
+    return x.float().double() if single else x
