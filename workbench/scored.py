@@ -87,7 +87,7 @@ def open_source(migration: Migration, source: ModelSource, *, hosted: bool = Fal
     """The model a section of migration.yaml names; hosted: in a process of its own. Raises ModelError."""
     from workbench.models import open_model
 
-    options = dict(source.options)
+    options = {**source.options, **source.sections}
     if source.uri.startswith(("column:", "python:")):
         options.setdefault("task", migration.task.kind)
     elif hosted:

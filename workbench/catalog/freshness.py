@@ -89,6 +89,7 @@ def _model_hash(migration: Migration, source: ModelSource) -> object:
         path = migration.folder / (where[len("python:") :].split(":")[0].replace(".", "/") + ".py")
         return {"uri": where, "sha256": _file_hash(migration, str(path)), "options": source.options}
     found: dict[str, object] = {"sha256": _file_hash(migration, where), "options": source.options}
+    found |= source.sections
     beside = source.options.get("feature_map")
     if isinstance(beside, str):
         found["feature_map"] = [_file_hash(migration, str(place / beside)) for place in (Path(where).parent, Path())]

@@ -1,7 +1,19 @@
 """migration.yaml: what is moved, and what counts as safe."""
 
 from workbench.migration.checking import check
-from workbench.migration.declared import FILE, VERSION, Data, Limits, Migration, ModelSource, Part, Roles, Task
+from workbench.migration.declared import (
+    FILE,
+    VERSION,
+    Data,
+    Environment,
+    Limits,
+    Migration,
+    ModelSource,
+    Part,
+    Roles,
+    Task,
+    Trust,
+)
 from workbench.migration.problems import MigrationError, Problem
 from workbench.migration.reading import open_migration
 from workbench.migration.updating import update
@@ -12,6 +24,7 @@ __all__ = [
     "FILE",
     "VERSION",
     "Data",
+    "Environment",
     "Limits",
     "Migration",
     "MigrationError",
@@ -20,6 +33,7 @@ __all__ = [
     "Problem",
     "Roles",
     "Task",
+    "Trust",
     "check",
     "open_migration",
     "render",

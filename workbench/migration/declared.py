@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 from pydantic_core import PydanticCustomError
 
 from workbench.evidence import Limit
+from workbench.migration.requirements import requirement_problem
 
 FILE = "migration.yaml"
 VERSION: Literal[1] = 1
@@ -38,11 +40,76 @@ class Data(Part):
     sample: int = Field(default=20_000, ge=1, description="rows scored at most; a seeded sample beyond that")
 
 
+class Environment(Part):
+    """The environment a pickle was written in: built once by pip, and the model answers from there."""
+
+    python: str | None = Field(
+        default=None,
+        pattern=r"^(3\.\d{1,2}|[/~].+)$",
+        description="its version, e.g. '3.9', or the path of an interpreter; that of the workbench when left out",
+    )
+    requirements: tuple[str, ...] = Field(min_length=1, description="packages with their versions, as pip takes them")
+
+    @field_validator("python", mode="before", json_schema_input_type=str | None)
+    @classmethod
+    def _quoted(cls, python: object) -> object:
+        if isinstance(python, int | float):
+            raise ValueError(f"write the version of Python in quotes, for YAML reads {python} as a number")
+        return python
+
+    @field_validator("requirements")
+    @classmethod
+    def _plain(cls, requirements: tuple[str, ...]) -> tuple[str, ...]:
+        for text in requirements:
+            if problem := requirement_problem(text):
+                raise ValueError(problem)
+        return requirements
+
+
+class Trust(Part):
+    """A named person's word for a pickle that asks for more than the list of safe names allows: for this file only."""
+
+    by: str = Field(description="the full name of who vouches for the file")
+    on: datetime.date = Field(description="the day, e.g. 2026-01-31")
+    sha256: str = Field(pattern=r"^[0-9a-fA-F]{64}$", description="of the file, as sha256sum prints it")
+    why: str = Field(min_length=10, description="why the file may be run")
+
+    @field_validator("by")
+    @classmethod
+    def _full_name(cls, by: str) -> str:
+        if len(by.split()) < 2:
+            raise ValueError(f"{by!r} is no full name: write who looked at the file, e.g. Ada Lovelace")
+        return by
+
+    @field_validator("on")
+    @classmethod
+    def _past(cls, on: datetime.date) -> datetime.date:
+        if on > datetime.date.today() + datetime.timedelta(days=1):
+            raise ValueError(f"{on.isoformat()} is still to come: write the day on which the file was looked at")
+        return on
+
+
 class ModelSource(Part):
     """A model file, `python:package.module:function`, or `column:NAME` (a prediction already in the data)."""
 
     uri: str = Field(min_length=1, description="a model file, python:package.module:function, or column:NAME")
     options: dict[str, object] = Field(default={}, description="what the reader of this format takes, e.g. feature_map")
+    environment: Environment | None = Field(default=None, description="of its own for a pickle of other versions")
+    trust: Trust | None = Field(default=None, description="a person's word for a pickle that is refused otherwise")
+
+    @field_validator("options")
+    @classmethod
+    def _no_sections(cls, options: dict[str, object]) -> dict[str, object]:
+        """What has a section of its own is checked there, and must not come in by another way."""
+        if inside := [name for name in ("environment", "trust") if name in options]:
+            raise ValueError(f"`{inside[0]}` stands beside `options`, not in it")
+        return options
+
+    @property
+    def sections(self) -> dict[str, object]:
+        """environment and trust as plain data, where they are declared."""
+        parts = {"environment": self.environment, "trust": self.trust}
+        return {name: part.model_dump(mode="json", exclude_none=True) for name, part in parts.items() if part}
 
 
 class Task(Part):

@@ -121,10 +121,11 @@ def _source(name: str, source: ModelSource | None, why: Reasons) -> list[str]:
         about = about or f"{name}: left out, for the replatform notebook makes it. Or name a file of your own:"
         return [*_comment(about), f"# {name}:", "#   uri: candidate.pt2"]
     lines = [*_comment(about), f"{name}:", *_comment(why.get(f"{name}.uri", ""), 2), *_entry("uri", source.uri, 2)]
-    if not source.options:
-        return lines
-    reasons = [reason for key, reason in why.items() if key.startswith(f"{name}.options")]
-    return [*lines, *_comment("\n".join(reasons), 2), *_entry("options", source.options, 2)]
+    parts = {**({"options": source.options} if source.options else {}), **source.sections}
+    for key, value in parts.items():
+        reasons = [reason for dotted, reason in why.items() if dotted.startswith(f"{name}.{key}")]
+        lines += [*_comment("\n".join(reasons), 2), *_entry(key, value, 2)]
+    return lines
 
 
 def _limits(limits: Mapping[str, Limit], titles: Mapping[str, str]) -> list[str]:

@@ -28,23 +28,6 @@ PATIENCE = 3600.0
 """Seconds a build may take."""
 RECORD = "workbench.json"
 
-REQUIREMENT = re.compile(
-    r"([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9])"  # a name, as PEP 508 has it
-    r"(\[[A-Za-z0-9._-]+(, ?[A-Za-z0-9._-]+)*\])?"
-    r"( ?(==|!=|<=|>=|~=|<|>) ?[A-Za-z0-9.*+!_-]+(, ?(==|!=|<=|>=|~=|<|>) ?[A-Za-z0-9.*+!_-]+)*)?"
-)
-"""A distribution with extras and versions, and nothing that could name another place or an option of pip."""
-
-
-def requirement_problem(text: str) -> str:
-    """What is wrong with a requirement, "" for nothing."""
-    if len(text) <= 200 and text.isascii() and REQUIREMENT.fullmatch(text):
-        return ""
-    return (
-        f"{text[:80]!r} is no plain requirement: write a package with its versions, such as scikit-learn==1.2.2. "
-        "Addresses, paths and options of pip are not taken here: put an index into pip's own configuration"
-    )
-
 
 @dataclass(frozen=True)
 class Environment:
@@ -56,6 +39,9 @@ class Environment:
     @classmethod
     def read(cls, given: object) -> Environment:
         """From an option or a section of migration.yaml. Raises ModelError for anything pip must not get."""
+        # pydantic, which comes with it, is not for a host that only opens a pickle.
+        from workbench.migration.requirements import requirement_problem
+
         if isinstance(given, Environment):
             return given
         if not isinstance(given, Mapping) or not set(given) <= {"python", "requirements"}:

@@ -70,7 +70,7 @@ class EnvironmentModel(HostModel):
 
     def _start(self) -> Start:
         code = START.format(folder=str(PORTABLE), limits=sandbox.limits(self.options.memory_mb))
-        command = (str(self.built.python), "-I", "-c", code)
+        command = (str(self.built.python), "-I", "-u", "-c", code)
         return Start(command, self.protection, (*self.built.readable, PORTABLE))
 
     def _introduced(self) -> dict[str, Any]:

@@ -89,8 +89,13 @@ class Options:
 
 def _whole(given: Mapping[str, object]) -> dict[str, object]:
     """The sections among the options, checked and ready for JSON. Raises ModelError."""
-    from workbench.models.environment import Environment
-    from workbench.models.trust import Trust
+    found: dict[str, object] = {}
+    if given.get("environment") is not None:
+        from workbench.models.environment import Environment
 
-    readers: dict[str, type[Environment] | type[Trust]] = {"environment": Environment, "trust": Trust}
-    return {name: read.read(given[name]).plain() for name, read in readers.items() if given.get(name) is not None}
+        found["environment"] = Environment.read(given["environment"]).plain()
+    if given.get("trust") is not None:
+        from workbench.models.trust import Trust
+
+        found["trust"] = Trust.read(given["trust"]).plain()
+    return found
