@@ -40,7 +40,7 @@ def test_a_slow_down_by_5_percent_is_found_with_power_of_90_percent_on_a_quiet_m
 
 def test_a_very_busy_machine_gives_no_verdict():
     busy = Mood(noise=0.15, pace=0.1, load=0.9, steals=40.0)
-    assert simulated(busy, runs=30, seconds=3.0, call=0.05).share("unsteady")[0] >= 0.9
+    assert simulated(busy, runs=30, seconds=3.0, call=0.05).share("unsteady", "too slow")[0] >= 0.9
 
 
 def test_intervals_cover_the_true_ratio():
@@ -71,7 +71,7 @@ def test_the_trimmed_mean_and_its_interval_are_scipys():
 def test_linear_drift_cancels_out_of_every_round():
     """Without noise the ratio is exact although the machine gets slower all the time."""
     found = machine(ratio=2.0, noise=0.0, drift=0.05).compare(most=20)
-    np.testing.assert_allclose(np.exp(speed.log_ratios(found.wall, speed.CANDIDATE)), 0.5, rtol=0.003)
+    np.testing.assert_allclose(np.exp(speed.log_ratios(found.wall)), 0.5, rtol=0.003)
     assert found.control.value == pytest.approx(1, abs=0.001)
 
 
@@ -92,7 +92,7 @@ def test_rounds_go_on_until_the_ratio_is_precise():
 def test_a_side_too_slow_for_the_time_is_named():
     with pytest.raises(speed.TooSlowError, match="allow more seconds") as caught:
         machine(call=2.0).compare(seconds=6)
-    assert caught.value.needed == pytest.approx(120, rel=0.1)
+    assert caught.value.needed == pytest.approx(160, rel=0.1)
 
 
 def test_cpu_ratio_is_told_beside_the_wall_ratio():
@@ -104,10 +104,10 @@ def test_cpu_ratio_is_told_beside_the_wall_ratio():
 @pytest.mark.parametrize(
     "seconds,passes,calls,least",
     [
-        ((0.0001, 0.0004), 2, (125, 32, 125), 20),
-        ((0.01, 0.002), 2, (2, 7, 2), 20),
-        ((0.02, 0.02), 1, (2, 2, 2), 20),
-        ((0.2, 0.1), 1, (1, 1, 1), 10),
+        ((0.0001, 0.0004), 2, (125, 32), 20),
+        ((0.01, 0.002), 2, (2, 7), 20),
+        ((0.02, 0.02), 1, (2, 2), 20),
+        ((0.2, 0.1), 1, (1, 1), 10),
     ],
 )
 def test_a_side_has_20_blocks_of_50_ms_before_a_verdict(seconds, passes, calls, least):
@@ -118,9 +118,9 @@ def test_a_side_has_20_blocks_of_50_ms_before_a_verdict(seconds, passes, calls, 
 
 def test_every_call_is_kept():
     found = machine(ratio=4.0, noise=0.0).compare(most=20)
-    assert found.wall.shape == found.cpu.shape == (20, 3)
-    of = [sum(call.side == side for call in found.raw) for side in range(3)]
-    assert of == [20 * found.calls[0], 20 * found.calls[1], 20 * found.calls[0]]
+    assert found.wall.shape == found.cpu.shape == (20, 4)
+    of = [sum(call.side == side for call in found.raw) for side in range(4)]
+    assert of == 2 * [20 * found.calls[0], 20 * found.calls[1]]
     assert len(found.single(speed.LEGACY)) == 2 * of[0]
     assert found.seconds(speed.CANDIDATE).value == pytest.approx(0.04, rel=0.001)
 
@@ -348,10 +348,10 @@ def test_no_ratio_is_made_across_two_machines(tmp_path):
 
 
 def test_a_control_of_all_scenarios_together_may_stand_in_for_a_wide_one():
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(1)
 
     def timing(noise: float, rounds: int) -> speed.Timing:
-        wall = 0.01 * np.exp(noise * rng.normal(size=(rounds, 3)))
+        wall = 0.01 * np.exp(noise * rng.normal(size=(rounds, 4)))
         return speed.Timing(speed.Scenario(f"{noise}", 1), speed.Comparison(wall, wall, (1, 1), True))
 
     wide, narrow, hopeless = timing(0.06, 20), timing(0.01, 60), timing(0.6, 20)

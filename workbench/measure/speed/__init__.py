@@ -38,6 +38,7 @@ from workbench.measure.speed.statistics import (
     quotient,
 )
 from workbench.measure.speed.timing import (
+    AGAIN,
     BLOCKS,
     CANDIDATE,
     CONTROL,
@@ -50,6 +51,7 @@ from workbench.measure.speed.timing import (
     Timed,
     TooSlowError,
     compare,
+    control_logs,
     log_ratios,
     more_calls,
     orders,
@@ -57,6 +59,7 @@ from workbench.measure.speed.timing import (
 )
 
 __all__ = [
+    "AGAIN",
     "BLOCKS",
     "CANDIDATE",
     "CONTROL",
@@ -95,6 +98,7 @@ __all__ = [
     "Watch",
     "between_runs",
     "compare",
+    "control_logs",
     "controls",
     "cost_per_million",
     "environment",

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from workbench.measure.intervals import Estimate
 from workbench.measure.speed.cores import Watch
 from workbench.measure.speed.energy import Energy, from_rated_power, metered, rapl
@@ -16,7 +14,6 @@ from workbench.measure.speed.sides import Pair, Race, Scenario, Timing
 from workbench.measure.speed.statistics import (
     Floats,
     cost_per_million,
-    geometric_mean,
     inverse,
     percentile,
     queries_needed,
@@ -142,7 +139,7 @@ def energy(pair: Pair, race: Race, frame: pd.DataFrame, *, watts: float | None, 
         return metered(meter, asks, scenario.rows)
     if watts is None:
         return None
-    rates = [inverse(geometric_mean(np.log(found.cpu[:, side])), scenario.rows) for side in (LEGACY, CANDIDATE)]
+    rates = [inverse(found.cpu_seconds(side), scenario.rows) for side in (LEGACY, CANDIDATE)]
     return from_rated_power((rates[0], rates[1]), watts, cores)
 
 

@@ -53,7 +53,7 @@ def read_samples(path: Path) -> tuple[Any, dict[str, str]]:
 
 
 def between_runs(before: Path, after: Path, scenario: str, side: str = "candidate") -> Estimate:
-    """How many times faster a side was in the second run than in the first, in one scenario, by typical wall time.
+    """How many times faster a model was in the second run than in the first, in one scenario, by typical wall time.
 
     Runs of another hour are not interleaved: the interval is conservative, and blind to a machine that changed pace.
     Raises OtherMachineError where the two were not timed on the same machine, ValueError for an unknown scenario.
@@ -69,7 +69,7 @@ def between_runs(before: Path, after: Path, scenario: str, side: str = "candidat
 
 
 def _typical(frame: Any, scenario: str, side: str) -> Estimate:
-    of = frame[(frame["scenario"] == scenario) & (frame["side"] == side)]
+    of = frame[(frame["scenario"] == scenario) & frame["side"].isin((side, f"{side} again"))]
     if of.empty:
         known = ", ".join(map(repr, frame["scenario"].unique()))
         raise ValueError(f"there is no {scenario!r} of {side}: the scenarios are {known}")

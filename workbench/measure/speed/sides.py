@@ -23,13 +23,12 @@ from workbench.measure.speed.statistics import (
 )
 from workbench.measure.speed.timing import (
     CANDIDATE,
-    CONTROL,
     LEGACY,
     Comparison,
     Timed,
     TooSlowError,
     compare,
-    log_ratios,
+    control_logs,
     more_calls,
 )
 from workbench.models import Model, in_host
@@ -181,7 +180,7 @@ class Race:
 
     @property
     def control(self) -> Estimate:
-        logs: list[Floats] = [log_ratios(one.found.wall, CONTROL) for one in self.timings if one.found]
+        logs: list[Floats] = [control_logs(one.found.wall) for one in self.timings if one.found]
         return geometric_mean(np.concatenate(logs)) if logs else Estimate(float("nan"))
 
     def steady(self, timing: Timing) -> bool:

@@ -1,11 +1,12 @@
 """How fast, how surely: finely interleaved timing of two sides with a control, and what the times say.
 
 A side is a callable `timed(frame, calls) -> (wall, cpu)`: it answers the frame `calls` times and times each answer
-where it runs, in nanoseconds. One round asks legacy, candidate and legacy again (the control) in a seeded order and
-then in the reverse order, in slices of milliseconds, so that a drift of the machine, linear over the round, cancels
-out of every ratio. A side's slices of one round are a block; the block's time is the median of its calls, which
-another process that takes the core for some milliseconds does not move. The control compares legacy with itself:
-where it does not come out as 1, the machine was too unsteady for a verdict.
+where it runs, in nanoseconds. One round asks each of the two twice, as if there were four, in a seeded order and then
+in the reverse order, in slices of milliseconds, so that a drift of the machine, linear over the round, cancels out of
+every ratio. Both come twice because a side that follows itself finds the core's caches as it left them: what one of
+two would gain by that is gained by both. The slices of one of the four in a round are a block; a block's time is the
+median of its calls, which another process that takes the core for some milliseconds does not move. The control
+compares legacy with itself: where it does not come out as 1, the machine was too unsteady for a verdict.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 
 Timed = Callable[["pd.DataFrame", int], tuple[Sequence[int], Sequence[int]]]
 
-LEGACY, CANDIDATE, CONTROL = 0, 1, 2
-SIDES = ("legacy", "candidate", "control")
+LEGACY, CANDIDATE, CONTROL, AGAIN = 0, 1, 2, 3
+SIDES = ("legacy", "candidate", "legacy again", "candidate again")
+SAME = {LEGACY: (LEGACY, CONTROL), CANDIDATE: (CANDIDATE, AGAIN)}
+"""Which of the four are one model."""
 
 BLOCKS = ("round", *(f"{side} {clock}" for clock in ("wall", "CPU") for side in SIDES))
 
 LEAST = 20
-"""Blocks of each side before a verdict."""
+"""Rounds before a verdict: so many blocks of each of the four."""
 
 LOOK = 5
 """Rounds between two looks at whether the times are precise enough."""
@@ -59,7 +62,7 @@ class TooSlowError(RuntimeError):
 
 
 class Call(NamedTuple):
-    """One timed answer. side: LEGACY, CANDIDATE or CONTROL; wall, cpu: ns."""
+    """One timed answer. side: LEGACY, CANDIDATE, CONTROL or AGAIN; wall, cpu: ns."""
 
     round: int
     side: int
@@ -69,11 +72,12 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Times of two sides and the control.
+    """Times of two sides, each taken twice a round.
 
-    wall, cpu: float64 [rounds, 3], seconds of a block's median call, sides in the order legacy, candidate, control.
-    calls: in one block of legacy and of candidate. settled: warm-up came to rest on both sides. raw: every call, in
-    its order. All measures are ratios of time, legacy / other: 2 means the other is twice as fast.
+    wall, cpu: float64 [rounds, 4], seconds of a block's median call: LEGACY, CANDIDATE, CONTROL (legacy again) and
+    AGAIN (candidate again). calls: in one block of legacy and of candidate. settled: warm-up came to rest on both
+    sides. raw: every call, in its order. All measures are ratios of time, legacy / candidate: 2 means the candidate is
+    twice as fast.
     """
 
     wall: Floats
@@ -88,15 +92,15 @@ class Comparison:
 
     @property
     def speed_up(self) -> Estimate:
-        return geometric_mean(log_ratios(self.wall, CANDIDATE))
+        return geometric_mean(log_ratios(self.wall))
 
     @property
     def cpu_speed_up(self) -> Estimate:
-        return geometric_mean(log_ratios(self.cpu, CANDIDATE))
+        return geometric_mean(log_ratios(self.cpu))
 
     @property
     def control(self) -> Estimate:
-        return geometric_mean(log_ratios(self.wall, CONTROL))
+        return geometric_mean(control_logs(self.wall))
 
     @property
     def stable(self) -> bool:
@@ -122,24 +126,36 @@ class Comparison:
         return tuple((name, *estimate) for name, estimate in found.items())
 
     def blocks(self) -> tuple[tuple[int | float, ...], ...]:
-        """Rows (round, wall ms of legacy, candidate, control, CPU ms of the same): of the block's median call."""
+        """Rows (round, wall ms of the four, CPU ms of the same): of the block's median call."""
         both = 1e3 * np.concatenate([self.wall, self.cpu], axis=1)
         return tuple((number + 1, *map(float, row)) for number, row in enumerate(both))
 
     def seconds(self, side: int) -> Estimate:
         """Typical wall time of a call of LEGACY or CANDIDATE, in s."""
-        return geometric_mean(np.log(self.wall[:, side]))
+        return geometric_mean(log_times(self.wall, side))
+
+    def cpu_seconds(self, side: int) -> Estimate:
+        """Typical CPU time of a call of LEGACY or CANDIDATE, in s."""
+        return geometric_mean(log_times(self.cpu, side))
 
     def single(self, side: int) -> Floats:
-        """Wall seconds of every call of LEGACY (as control, too) or CANDIDATE, in their order."""
-        same = (LEGACY, CONTROL) if side == LEGACY else (side,)
-        return np.array([call.wall / 1e9 for call in self.raw if call.side in same], dtype=np.float64)
+        """Wall seconds of every call of LEGACY or CANDIDATE, in their order."""
+        return np.array([call.wall / 1e9 for call in self.raw if call.side in SAME[side]], dtype=np.float64)
 
 
-def log_ratios(times: Floats, side: int) -> Floats:
-    """log(legacy / side) per round [rounds] of times [rounds, 3]."""
-    logs = np.log(times)
-    return np.asarray(logs[:, LEGACY] - logs[:, side], dtype=np.float64)
+def log_times(times: Floats, side: int) -> Floats:
+    """Mean log of both blocks of LEGACY or CANDIDATE in each round [rounds], of times [rounds, 4]."""
+    return np.asarray(np.log(times[:, SAME[side]]).mean(axis=1), dtype=np.float64)
+
+
+def log_ratios(times: Floats) -> Floats:
+    """log(legacy / candidate) per round [rounds] of times [rounds, 4]."""
+    return log_times(times, LEGACY) - log_times(times, CANDIDATE)
+
+
+def control_logs(times: Floats) -> Floats:
+    """log(legacy / legacy again) per round [rounds] of times [rounds, 4]."""
+    return np.asarray(np.log(times[:, LEGACY] / times[:, CONTROL]), dtype=np.float64)
 
 
 def orders(seed: int, sides: int = 3) -> Iterator[tuple[int, ...]]:
@@ -172,11 +188,11 @@ def warm_up(
 
 
 class Plan(NamedTuple):
-    """How a round is cut. passes: palindromes in it; calls: of each side in a slice; least: rounds before a verdict;
-    seconds: a round takes."""
+    """How a round is cut. passes: palindromes in it; calls: of legacy and of candidate in a slice; least: rounds before
+    a verdict; seconds: a round takes."""
 
     passes: int
-    calls: tuple[int, int, int]
+    calls: tuple[int, int]
     least: int
     seconds: float
 
@@ -184,11 +200,11 @@ class Plan(NamedTuple):
     def of(cls, seconds: tuple[float, float], block: float) -> Plan:
         """seconds: of a typical call of each side. A side gets at least `block` s a round, in two or four slices."""
         passes = 2 if max(seconds) <= block / 4 else 1
-        calls = tuple(_calls(each, block / passes / 2) for each in (*seconds, seconds[0]))
+        calls = _calls(seconds[0], block / passes / 2), _calls(seconds[1], block / passes / 2)
         # Slices as long as a block are blocks themselves: two of them a round.
         blocks = 2 if min(seconds) >= block else 1
-        around = sum(2 * passes * n * each for n, each in zip(calls, (*seconds, seconds[0])))
-        return cls(passes, (calls[0], calls[1], calls[2]), math.ceil(LEAST / blocks), around)
+        around = 2 * sum(2 * passes * n * each for n, each in zip(calls, seconds))
+        return cls(passes, calls, math.ceil(LEAST / blocks), around)
 
 
 def compare(
@@ -202,21 +218,21 @@ def compare(
     seed: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Comparison:
-    """Rounds until LEAST blocks of at least `block` s a side are timed, then more until the ratio is precise and the
-    control stable, while they fit in `seconds` and `most`.
+    """Rounds until LEAST blocks of at least `block` s are timed of each of the four, then more until the ratio is
+    precise and the control stable, while they fit in `seconds` and `most`.
 
     Raises TooSlowError if the fewest rounds would take more than three times `seconds`.
     """
-    sides = (legacy, candidate, legacy)
-    warm = [warm_up(side, frame) for side in sides[:2]]
+    sides = (legacy, candidate)
+    warm = [warm_up(side, frame) for side in sides]
     plan = Plan.of((warm[0][0], warm[1][0]), block)
     if plan.least * plan.seconds > 3 * seconds:
         raise TooSlowError(plan.least * plan.seconds, 3 * seconds)
     raw: list[Call] = []
-    end, made = clock() + seconds, orders(seed)
+    end, made = clock() + seconds, orders(seed, len(SIDES))
     for done in range(1, most + 1):
         for side in (side for _ in range(plan.passes) for side in next(made)):
-            times = sides[side](frame, plan.calls[side])
+            times = sides[side % 2](frame, plan.calls[side % 2])
             raw.extend(Call(done - 1, side, wall, cpu) for wall, cpu in zip(*times))
         over = done == most or clock() + plan.seconds > end
         if done >= plan.least and (over or done % LOOK == 0):
@@ -229,14 +245,14 @@ def compare(
 def _compared(raw: Sequence[Call], plan: Plan, settled: bool) -> Comparison:
     calls = np.array(raw, dtype=np.int64)
     wall, cpu = (_medians(calls, column) for column in (2, 3))
-    in_block = tuple(2 * plan.passes * n for n in plan.calls[:2])
-    return Comparison(wall, cpu, (in_block[0], in_block[1]), settled, tuple(raw))
+    in_block = 2 * plan.passes * plan.calls[LEGACY], 2 * plan.passes * plan.calls[CANDIDATE]
+    return Comparison(wall, cpu, in_block, settled, tuple(raw))
 
 
 def _medians(calls: NDArray[np.int64], column: int) -> Floats:
-    """Seconds of the median call of each round and side [rounds, 3]."""
-    found = np.empty((int(calls[-1, 0]) + 1, 3))
-    for side in range(3):
+    """Seconds of the median call of each round and side [rounds, 4]."""
+    found = np.empty((int(calls[-1, 0]) + 1, len(SIDES)))
+    for side in range(len(SIDES)):
         of = calls[calls[:, 1] == side]
         # Every round has as many calls of a side: a table of them.
         table = of[:, column].reshape(len(found), -1)
