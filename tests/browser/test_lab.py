@@ -27,6 +27,8 @@ SETTINGS = {
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
 }
 NOISE = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
+PATIENCE = 180_000
+"""Milliseconds until something is there; on an idle machine nothing takes 10,000."""
 RUN_ALL = """async () => {
     const panel = window.jupyterapp.shell.currentWidget;
     await panel.context.ready;
@@ -77,24 +79,25 @@ def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}&reset"
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def wait(process: subprocess.Popen[bytes], address: str) -> None:
-    for _ in range(300):
+    for _ in range(900):
         assert process.poll() is None, f"JupyterLab ended with {process.returncode}"
         try:
             urllib.request.urlopen(address, timeout=2).read()
             return
         except OSError:
             time.sleep(0.2)
-    raise TimeoutError("JupyterLab did not answer within a minute")
+    raise TimeoutError("JupyterLab did not answer within three minutes")
 
 
 @pytest.fixture
 def page(browser: Any) -> Iterator[Any]:
     """A page that reaches nothing but this machine; whatever else it asks for fails the test."""
     context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    context.set_default_timeout(PATIENCE)
     outside: list[str] = []
 
     def route(route: Any) -> None:
@@ -112,7 +115,7 @@ def page(browser: Any) -> Iterator[Any]:
 
 def run_all(page: Any, address: str, cells: int) -> None:
     page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+    page.wait_for_selector(".jp-Notebook .jp-Cell")
     page.evaluate(RUN_ALL)
     prompts = page.locator(".jp-CodeCell .jp-InputPrompt")
     assert prompts.all_inner_texts() == [f"[{n + 1}]:" for n in range(cells)]
@@ -125,12 +128,14 @@ def test_a_guided_notebook_by_hand_light_and_dark_offline(folder: Path, lab: str
     assert page.locator(NOISE).all_inner_texts() == []
     verdict = page.get_by_text("Ready: 1 check passed.").first
     verdict.wait_for()
-    page.locator(".js-plotly-plot .main-svg").first.wait_for(timeout=30_000)
+    page.locator(".js-plotly-plot .main-svg").first.wait_for()
 
     ink = "verdict => getComputedStyle(verdict).color"
     light = verdict.evaluate(ink)
     page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
+    # The theme's colours come with its style sheet, a moment after the theme is called dark.
+    page.wait_for_function(f"([verdict, before]) => ({ink})(verdict) !== before", arg=[verdict.element_handle(), light])
     page.wait_for_timeout(500)
     dark = verdict.evaluate(ink)
     assert bright(dark) > 150 > 100 > bright(light)
