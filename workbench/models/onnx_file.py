@@ -79,7 +79,13 @@ class OnnxModel(OpenModel):
     def describe(self) -> Piece:
         meta = self.session.get_modelmeta()
         params: dict[str, Plain] = {"producer": meta.producer_name, "graph": meta.graph_name, **self.graph}
-        return Piece("onnx.Graph", str(meta.version), params)
+        try:
+            import onnx
+        except ImportError:
+            return Piece("onnx.Graph", str(meta.version), params)
+        from workbench.models.onnx_graph import graph_piece
+
+        return graph_piece(onnx.load(str(self.path)), params, str(meta.version))
 
 
 def open_onnx(path: Path, options: Options) -> OnnxModel:
