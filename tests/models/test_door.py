@@ -48,6 +48,8 @@ FOREIGN = [
     ("model.skops", zipped("schema.json"), "skops"),
     ("thing.zip", zipped("a.txt"), "no model this workbench knows"),
     ("broken.zip", b"PK\x03\x04 and then nothing", "damaged zip"),
+    ("newer.zip", zipped("a.txt").replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\x50"), "damaged zip"),
+    ("named.zip", zipped("ä.txt").replace("ä".encode(), b"\xff\xff"), "damaged zip"),
     ("text.gz", __import__("gzip").compress(b"tree\nversion=v3\n"), "unpack it"),
     ("model.zst", b"\x28\xb5\x2f\xfd....", "zstd"),
     ("rows.csv", b"a,b\n1,2\n", "no model file"),

@@ -55,6 +55,8 @@ def read_ensemble(kind: str, given: dict[str, Any]) -> tuple[Trees, dict[str, Pl
     else:
         part = "class" if kind.endswith("Classifier") else "target"
         flat, base = _older(given, part, more)
+    if flat.threshold.dtype != np.float64:
+        more["strict"] = any(one in STRICT for one in flat.mode)
     trees = _assembled(flat, base, how)
     trees.validate()
     return trees, more

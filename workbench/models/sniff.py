@@ -245,8 +245,10 @@ def _zip(path: Path) -> Format:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             total = sum(info.file_size for info in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise ModelError(f"{path.name} is a damaged zip file ({error}): copy it again from its source") from error
+    except Exception as error:
+        # Of any kind: zipfile raises whatever its decoders do on bytes that are none of theirs.
+        said = str(error)[:200]
+        raise ModelError(f"{path.name} is a damaged zip file ({said}): copy it again from its source") from error
     if total > min(LARGEST, max(FREE, DENSEST * path.stat().st_size)):
         raise Refused(f"{path.name} says it unpacks to {total >> 20} MiB: that is a zip bomb, not a model")
     bases = {name.rsplit("/", 1)[-1] for name in names}
@@ -266,7 +268,10 @@ def _zip(path: Path) -> Format:
 def _torch_pickle(path: Path) -> Refused:
     from workbench.models.safety import globals_in_zip
 
-    asked = ", ".join(sorted(f"{module}.{name}" for module, name in globals_in_zip(path))[:5])
+    try:
+        asked = ", ".join(sorted(f"{module}.{name}" for module, name in globals_in_zip(path))[:5])
+    except Exception as error:
+        asked = f"what cannot be read: {type(error).__name__}"
     return Refused(
         f"{path.name} is a torch checkpoint, a pickle in a zip (it asks for {asked or 'nothing'}): it holds weights or "
         "runs code, and no model can be made of it safely. Save the model with torch.export.save as .pt2"

@@ -284,7 +284,7 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
         raise
     except Exception as error:
         raise ModelError(
-            f"{path.name} is no torch.export file that torch {_torch_version()} reads ({error}): "
+            f"{path.name} is no torch.export file that torch {_torch_version()} reads ({repr(error)[:300]}): "
             "save it again with torch.export.save"
         ) from error
     if said:

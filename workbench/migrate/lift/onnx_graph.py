@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -333,7 +333,10 @@ def _trees(graph: Graph, node: Piece, shares: bool) -> Op:
     before, count = graph.numbers(_names(node, "inputs")[0], node)
     if count < len(node.trees.features):
         raise CannotLift(node.kind, f"its trees ask for {len(node.trees.features)} columns, and {count} reach it")
-    trees = replace(node.trees, features=tuple(f"x{number}" for number in range(count)))
+    if node.params.get("strict") and not graph.single:
+        raise CannotLift(node.kind, "it compares float64 inputs with float32 thresholds by <")
+    precision: Literal["float32", "float64"] = "float32" if graph.single else "float64"
+    trees = replace(node.trees, features=tuple(f"x{number}" for number in range(count)), precision=precision)
     if id(node) not in graph.context.built:
         graph.context.built[id(node)] = ensemble(trees, False)
     return chain([*before, graph.context.built[id(node)], _answer(graph, node, trees.n_outputs, shares)])
