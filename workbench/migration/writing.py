@@ -125,7 +125,8 @@ def _source(name: str, source: ModelSource | None, why: Reasons) -> list[str]:
     for key, value in parts.items():
         reasons = [reason for dotted, reason in why.items() if dotted.startswith(f"{name}.{key}")]
         lines += [*_comment("\n".join(reasons), 2), *_entry(key, value, 2)]
-    return lines
+    unsaid = why.get(f"{name}.environment", "") if source.environment is None else ""
+    return [*lines, *_comment(unsaid, 2)]
 
 
 def _limits(limits: Mapping[str, Limit], titles: Mapping[str, str]) -> list[str]:

@@ -10,7 +10,7 @@ from workbench.evidence import Limit, Plain
 from workbench.migration import FILE, Data, Migration, MigrationError, ModelSource, Problem, Roles, Task, render, write
 from workbench.proposal.roles import propose_roles
 from workbench.proposal.seen import ANSWERED, LOOKED_AT, Proposed, Seen, listed
-from workbench.proposal.sources import Files, ProposalError, Uris, absent, relative, sort_files, written
+from workbench.proposal.sources import Files, Home, ProposalError, Uris, absent, home_of, relative, sort_files, written
 from workbench.proposal.target import propose_target
 from workbench.proposal.task import propose_classes, propose_kind, propose_positive, propose_threshold
 
@@ -76,10 +76,11 @@ def propose(
     files = sort_files(data, train, production)
     holdout = open_data(files.holdout)
     rows = holdout.sample(LOOKED_AT)
-    opened = _answering(model, folder, rows, task, dict(options or {}))
+    home = home_of(model)
+    opened = _answering(model, folder, rows, task, {**(options or {}), **home.options})
     try:
         seen = Seen(holdout, rows, opened)
-        values = _values(seen, files, target, positive, protected, task)
+        values = _values(seen, files, target, positive, protected, task) + _home(home)
     finally:
         opened.close()
     return _proposal(name, folder, files, model, dict(options or {}), values, dict(limits or {}))
@@ -144,6 +145,14 @@ def _legacy(seen: Seen) -> Proposed:
     return Proposed(key="legacy", confidence="high", why=why)
 
 
+def _home(home: Home) -> list[Proposed]:
+    if home.environment is not None:
+        return [Proposed(key="legacy.environment", value=home.options["environment"], confidence="high", why=home.why)]
+    # Opened all the same: other versions may read an old pickle, and answer otherwise than its own.
+    doubt = f"it is answered by what is installed here, though {home.why}"
+    return [Proposed(key="legacy.environment", confidence="low", why=doubt)] if home.doubt else []
+
+
 def _proposal(
     name: str,
     folder: Path,
@@ -165,7 +174,7 @@ def _proposal(
     migration = Migration(
         name=name,
         data=Data(**parts),
-        legacy=ModelSource(uri=uri, options=options),
+        legacy=ModelSource(uri=uri, options=options, environment=by_key.get("legacy.environment")),
         task=Task(**task),
         roles=Roles(**roles),
         limits=limits,

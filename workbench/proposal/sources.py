@@ -6,8 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from workbench.migration import Environment
 from workbench.proposal.names import HOLDOUT, PRODUCTION, TRAIN, says
+
+if TYPE_CHECKING:
+    from workbench.models.stamps import Plan
 
 Uris = str | Sequence[str]
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq", ".csv.gz")
@@ -117,3 +122,63 @@ def relative(uri: str, folder: Path) -> str:
         if path.is_relative_to(base) and base != base.parent:
             return Path(os.path.relpath(path, home)).as_posix()
     return path.as_posix()
+
+
+def plan_of(uri: str) -> Plan | None:
+    """What environment a pickle's own stamps ask for; None where the model opens with what is installed here.
+
+    Raises ModelError where there is no such file.
+    """
+    if ":" in uri.split("/")[0][2:]:
+        return None
+    from workbench.models.door import find
+    from workbench.models.safety import survey
+    from workbench.models.sniff import sniff
+    from workbench.models.stamps import plan
+
+    path = find(uri, Path())
+    if sniff(path).format != "pickle":
+        return None
+    found, broken = survey(path)
+    return None if broken else plan(found.names, found.versions)
+
+
+@dataclass(frozen=True)
+class Home:
+    """The environment a model answers from, None for ours, and why. doubt: it is not the one that wrote the file."""
+
+    environment: Environment | None = None
+    why: str = ""
+    doubt: bool = False
+
+    @property
+    def options(self) -> dict[str, object]:
+        """For `open_model`."""
+        return {"environment": self.environment.model_dump(exclude_none=True)} if self.environment else {}
+
+
+def home_of(uri: str) -> Home:
+    """Where the model answers from: built here, so that what is proposed is known to work.
+
+    Raises ProposalError where the file cannot be opened without an environment that cannot be made here.
+    """
+    from workbench.models import ModelError
+    from workbench.models.environment import Environment as Wanted
+    from workbench.models.environment import build
+
+    needed = plan_of(uri)
+    if needed is None:
+        return Home()
+    if needed.environment is None or needed.missing:
+        if needed.absent:
+            raise ProposalError(f"{uri} cannot be opened here: {needed.advice}.")
+        return Home(why=f"{needed.why}. Its own environment cannot be made here: {needed.missing}", doubt=True)
+    wanted = Environment(**needed.environment.plain())
+    try:
+        build(Wanted.read(needed.environment))
+    except ModelError as error:
+        if needed.absent:
+            raise ProposalError(f"{uri} cannot be opened here ({needed.why}), and {error}.") from error
+        return Home(why=f"{needed.why}, and {error}", doubt=True)
+    why = f"{needed.why}: so it answers from an environment of that time, built once and kept in your cache"
+    return Home(wanted, why)
