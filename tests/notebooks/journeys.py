@@ -80,6 +80,14 @@ def _timeless(evidence: Evidence) -> Any:
     return json.dumps(plain, indent=1, sort_keys=True).splitlines()  # as text: NaN is no equal of itself
 
 
+def broken(folder: Path, events: list[Event]) -> list[str]:
+    """Why a run broke: notebooks that failed or were skipped, and findings that are errors."""
+    told = [f"{event['notebook']}: {event['text']}" for event in events if event["event"] in ("failed", "skipped")]
+    found = store.runs(folder)[0].folder.glob(f"*/{store.EVIDENCE}")
+    every = [finding for path in found for finding in store.read_evidence(path).findings]
+    return told + [f"{finding.key}: {finding.reason}" for finding in every if finding.status == "error"]
+
+
 def half_written(folder: Path) -> list[str]:
     """Files and folders that somebody began to write and never finished."""
     odd = (path for path in folder.rglob("*") if path.name == "tmp" or ".part" in path.name)
