@@ -194,58 +194,59 @@ class Splines(Op):
     high: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        found = torch.stack([self._column(x[:, i], i) for i in range(self.knots.shape[0])], dim=1)
-        if not self.config["bias"]:
-            found = found[:, :, :-1]
-        return found.reshape(len(x), -1)
-
-    def _column(self, x: Tensor, i: int) -> Tensor:
         degree, bases = int(str(self.config["degree"])), int(str(self.config["bases"]))
-        knots, how = self.knots[i], self.config["extrapolation"]
-        low, high = self.low[i], self.high[i]
+        low, high, how = self.low, self.high, self.config["extrapolation"]
         at = low + torch.remainder(x - low, high - low) if how == "periodic" else x
         if how in ("constant", "linear"):
             at = torch.minimum(torch.maximum(at, low), high)
-        found = self._spread(*_bases(at, knots, degree, bases), degree, bases)
+        found = self._spread(*_bases(at, self.knots, degree, bases), degree, bases)
+        below, above = (x < low)[:, :, None], (x > high)[:, :, None]
         if how == "error":
-            found = torch.where(((x < low) | (x > high))[:, None], torch.nan, found)
+            found = torch.where(below | above, torch.nan, found)
         if how in ("constant", "linear"):
-            found = torch.where((x < low)[:, None], self._outside(i, "min", x - low), found)
-            found = torch.where((x > high)[:, None], self._outside(i, "max", x - high), found)
-        return torch.where(x.isnan()[:, None], 0.0 if self.config["zeros"] else torch.nan, found)
+            found = torch.where(below, self._outside("min", x - low), found)
+            found = torch.where(above, self._outside("max", x - high), found)
+        found = torch.where(x.isnan()[:, :, None], 0.0 if self.config["zeros"] else torch.nan, found)
+        return (found if self.config["bias"] else found[:, :, :-1]).flatten(1)
 
-    def _outside(self, i: int, end: str, away: Tensor) -> Tensor:
-        value: Tensor = self.get_buffer(f"f{end}")[i]
+    def cells(self) -> int:
+        return 4 * self.knots.shape[0] * int(str(self.config["bases"]))
+
+    def _outside(self, end: str, away: Tensor) -> Tensor:
+        value: Tensor = self.get_buffer(f"f{end}")
         if self.config["extrapolation"] == "constant":
-            return value.expand(len(away), -1)
-        slope: Tensor = self.get_buffer(f"d{end}")[i]
-        return value + away[:, None] * slope
+            return value
+        slope: Tensor = self.get_buffer(f"d{end}")
+        return value + away[:, :, None] * slope
 
     def _spread(self, first: Tensor, values: Tensor, degree: int, bases: int) -> Tensor:
-        """values [n, degree + 1] at columns `first` on, of all the bases; those past the splines wrap around."""
+        """values [n, m, degree + 1] from base `first` [n, m] on, among all bases; the last ones wrap around."""
         splines = int(str(self.config["splines"]))
-        back = torch.arange(bases, device=first.device) - first[:, None]
+        back = torch.arange(bases, device=first.device) - first[:, :, None]
         there = (back >= 0) & (back <= degree)
-        wide = torch.where(there, values.gather(1, back.clamp(0, degree)), 0.0)
+        wide = torch.where(there, values.gather(2, back.clamp(0, degree)), 0.0)
         if bases == splines:
             return wide
-        wrapped = torch.nn.functional.pad(wide[:, splines:], (0, 2 * splines - bases))
-        return wide[:, :splines] + wrapped
+        wrapped = torch.nn.functional.pad(wide[:, :, splines:], (0, 2 * splines - bases))
+        return wide[:, :, :splines] + wrapped
 
 
 def _bases(x: Tensor, knots: Tensor, degree: int, bases: int) -> tuple[Tensor, Tensor]:
-    """The first base that is not zero at x [n], and the degree + 1 values from it on [n, degree + 1]."""
-    cell = (torch.searchsorted(knots, x.contiguous(), right=True) - 1).clamp(degree, bases - 1)
+    """The first base that is not zero at x [n, m], and the values of degree + 1 bases from it on [n, m, degree + 1]."""
+    cell = torch.searchsorted(knots, x.t().contiguous(), right=True).t() - 1
+    cell = cell.clamp(degree, bases - 1)
+    # The knots around each value, once: those from `1 - degree` to `degree` cells away.
+    near = {step: knots.t().gather(0, cell + step) for step in range(1 - degree, degree + 1)}
     value = [torch.ones_like(x)]
     for order in range(1, degree + 1):
         before, value = value, [torch.zeros_like(x)]
         for step in range(1, order + 1):
-            right, left = knots[cell + step], knots[cell + step - order]
+            right, left = near[step], near[step - order]
             same = right == left
             share = before[step - 1] / torch.where(same, 1.0, right - left)
             value[step - 1] = value[step - 1] + torch.where(same, 0.0, share * (right - x))
             value.append(torch.where(same, 0.0, share * (x - left)))
-    return cell - degree, torch.stack(value, dim=1)
+    return cell - degree, torch.stack(value, dim=2)
 
 
 @transformer("sklearn.preprocessing.SplineTransformer")

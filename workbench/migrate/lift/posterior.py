@@ -66,7 +66,10 @@ class CodeLogs(Op):
         found = self.table.reshape(-1, len(self.prior)).index_select(0, place.reshape(-1))
         found = torch.where(known.reshape(-1, 1), found, torch.nan)
         # One by one in order, as the source adds them.
-        return found.view(len(x), -1, len(self.prior)).cumsum(1)[:, -1] + self.prior
+        return found.view(x.shape[0], -1, len(self.prior)).cumsum(1)[:, -1] + self.prior
+
+    def cells(self) -> int:
+        return 3 * self.table.shape[0] * self.table.shape[2]
 
     @property
     def _wide(self) -> int:
@@ -76,6 +79,7 @@ class CodeLogs(Op):
 class Posterior(Op):
     """Joint log-likelihoods [n, K] → "scores" [n, K] and "label" [n]; "raw" where the source has a decision function.
 
+    A row with a missing number, at which the source stops, gets no class (-1).
     config: sums: "logsumexp" (naive Bayes, normalised as scipy does) or "shifted" (discriminant analysis).
     """
 
@@ -83,7 +87,7 @@ class Posterior(Op):
 
     def forward(self, x: Tensor, codes: Tensor) -> Outputs:
         top = x.amax(1, keepdim=True)
-        label = x.argmax(dim=1)
+        label = torch.where(x.isnan().any(dim=1), -1, x.argmax(dim=1))
         if self.config["sums"] == "shifted":
             below = x - top
             scores = torch.exp(below - torch.log(torch.exp(below).sum(1, keepdim=True)))

@@ -30,6 +30,9 @@ class Similarity(Op):
     name = "similarity"
     points: Tensor
 
+    def cells(self) -> int:
+        return 3 * self.points.shape[0]
+
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         kernel, gamma = self.config["kernel"], float(str(self.config["gamma"]))
         if kernel == "rbf":
