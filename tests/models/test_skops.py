@@ -90,3 +90,7 @@ def test_what_is_no_estimator_or_damaged_gets_a_sentence(tmp_path: Path) -> None
     _changed(path, lambda schema: schema.clear())
     with pytest.raises(ModelError, match="names no type"):
         open_skops(path, "", features=None, threads=1)
+    for data in (path.read_bytes()[:-30], path.read_bytes().replace(b"schema.json", b"scheme.json")):
+        path.write_bytes(data)
+        with pytest.raises(ModelError, match="no schema that can be read"):
+            open_skops(path, "", features=None, threads=1)

@@ -38,15 +38,17 @@ def open_skops(path: Path, fingerprint: str, *, features: tuple[str, ...] | None
 
 def _stamped(path: Path) -> Found:
     """What the schema says of itself: types by module and name, versions of skops."""
-    with zipfile.ZipFile(path) as archive:
-        if archive.getinfo(SCHEMA).file_size > LARGEST:
-            raise Refused(f"{path.name} has a schema of more than {LARGEST >> 20} MiB: that is no model")
-        try:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(SCHEMA).file_size > LARGEST:
+                raise Refused(f"{path.name} has a schema of more than {LARGEST >> 20} MiB: that is no model")
             schema = json.loads(archive.read(SCHEMA))
-        except (ValueError, RecursionError, zipfile.BadZipFile, OSError) as error:
-            raise ModelError(
-                f"{path.name} has a schema that cannot be read ({str(error)[:200]}): save it again"
-            ) from error
+    except ModelError:
+        raise
+    except Exception as error:
+        # Of any kind: zipfile raises whatever its decoders do on bytes that are none of theirs.
+        said = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ModelError(f"{path.name} has no schema that can be read ({said}): it was cut short or changed") from error
     if not isinstance(schema, dict) or "__class__" not in schema:
         raise ModelError(f"{path.name} has a schema that names no type: it is no skops file; save it again")
     said = schema.get("_skops_version")

@@ -16,12 +16,13 @@ from workbench.models.pmml.document import Element, parse
 from workbench.models.pmml.ensemble import ensemble
 from workbench.models.pmml.expressions import Functions, defined, derived
 from workbench.models.pmml.fields import DataField, MiningField, dictionary, schema, target_of
+from workbench.models.pmml.general import general
 from workbench.models.pmml.mining import Made, mining
 from workbench.models.pmml.regression import regression, scorecard
 from workbench.models.pmml.trees import tree
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece, Plain
 
-MODELS = ("TreeModel", "MiningModel", "RegressionModel", "Scorecard")
+MODELS = ("TreeModel", "MiningModel", "RegressionModel", "GeneralRegressionModel", "Scorecard")
 NOT_MODELS = ("Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary")
 
 
@@ -65,6 +66,8 @@ class Document:
             return tree(model, classes)
         if model.tag == "RegressionModel":
             return regression(model, classes)
+        if model.tag == "GeneralRegressionModel":
+            return general(model, classes)
         if model.tag == "Scorecard":
             return scorecard(model, self.functions)
         return mining(model, classes, self.made)
@@ -81,7 +84,8 @@ def _met(model: Element) -> list[str]:
     shares = [one.need("value") for one in model.below("ScoreDistribution")]
     tables = [one.need("targetCategory") for one in model.below("RegressionTable") if one.get("targetCategory")]
     nodes = [one.get("score") for one in model.below("Node") if one.get("score")] if not shares else []
-    return [*shares, *tables, *nodes]
+    cells = [one.get("targetCategory") for one in model.below("PCell") if one.get("targetCategory")]
+    return [*shares, *tables, *nodes, *cells]
 
 
 class PmmlModel(OpenModel):
