@@ -178,13 +178,13 @@ class RowNorm(Op):
 
 
 class Above(Op):
-    """1 where `x > threshold`, else 0."""
+    """1 where `x > threshold`, else 0; NaN stays, for the source stops at it."""
 
     name = "above"
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        above: Tensor = x.gt(float(self.config["threshold"])).double()  # type: ignore[arg-type]
-        return above
+        above = x.gt(float(self.config["threshold"])).double()  # type: ignore[arg-type]
+        return torch.where(x.isnan(), x, above)
 
 
 class Fill(Op):
@@ -214,7 +214,7 @@ def is_missing(x: Tensor, missing: Plain) -> Tensor:
 
 
 class Bins(Op):
-    """Bin of each column: edges [m, e] sorted, padded with +inf; last [m]: the highest bin."""
+    """Bin of each column: edges [m, e] sorted, padded with +inf; last [m]: the highest bin. NaN stays."""
 
     name = "bins"
     edges: Tensor
@@ -222,18 +222,19 @@ class Bins(Op):
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         at = torch.searchsorted(self.edges, x.t().contiguous(), right=True).t()
-        return torch.minimum(at, self.last).double()
+        return torch.where(x.isnan(), x, torch.minimum(at, self.last).double())
 
 
 class OneOf(Op):
-    """One-hot of integer columns: column `of[j]` equals `value[j]`."""
+    """One-hot of integer columns: column `of[j]` equals `value[j]`. NaN stays."""
 
     name = "one-of"
     of: Tensor
     value: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
-        return (x.index_select(1, self.of) == self.value).double()
+        x = x.index_select(1, self.of)
+        return torch.where(x.isnan(), x, (x == self.value).double())
 
 
 class Monomials(Op):
