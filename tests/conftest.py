@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# The same examples for everybody, and no deadline: on a busy machine hypothesis' 200 ms are a failure about nothing.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 Made = Callable[[str, Callable[[Path], object]], Path]
 
