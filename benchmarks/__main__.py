@@ -17,12 +17,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a selection that takes minutes")
     parser.add_argument("--threads", type=_numbers, help="trees: numbers of threads, for example 1,2")
     parser.add_argument("--batches", type=_numbers, help="trees: rows asked at once, for example 1,64,1024")
+    parser.add_argument("--only", default="", help="trees: models whose name holds this; shown, not kept")
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
     if given.what == "trees":
         from benchmarks import trees
 
-        trees.main(given.batches, given.threads, given.quick)
+        trees.main(given.batches, given.threads, given.quick, given.only)
     elif given.what == "fidelity":
         from benchmarks import fidelity
 

@@ -141,7 +141,7 @@ def means(runs: int) -> Iterator[Found]:
 
 def areas(runs: int) -> Iterator[Found]:
     """DeLong, binormal scores: the area is Φ(d / √2)."""
-    for n, share, distance in ((100, 0.3, 1.0), (400, 0.1, 1.5), (1_000, 0.5, 0.3)):
+    for n, share, distance in ((100, 0.3, 1.0), (1_000, 0.5, 0.3), (400, 0.1, 2.3), (50, 0.5, 2.3)):
 
         def draw(rng: np.random.Generator, n: int = n, share: float = share, d: float = distance) -> tuple[Any, float]:
             target, score = _scored(rng, n, share, d)

@@ -6,10 +6,13 @@ per row. Bootstrap: a table of decisions, compared by the time per replicate.
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,25 +47,34 @@ class Side:
 def main(quick: bool) -> None:
     """Measure, keep the table, write the page."""
     begun = time.monotonic()
-    found = [row for shape in (SHAPES[:1] if quick else SHAPES) for row in explained(shape, 15.0 if quick else 60.0)]
+    found = [
+        row
+        for shape in (SHAPES[:1] if quick else SHAPES)
+        for row in explained(shape, *((2_000, 20.0) if quick else (10_000, 60.0)))
+    ]
     found += list(bootstrapped(20_000 if quick else 100_000, 20.0 if quick else 120.0))
     table = pd.DataFrame(found)
     tables.keep("measures", table)
     tables.write("benchmarks.md", "measures", page(table, time.monotonic() - begun, quick))
 
 
-def explained(shape: tuple[int, int, int], seconds: float) -> Iterator[Row]:
-    """Both kinds of attribution for one shape."""
+def explained(shape: tuple[int, int, int], asked: int, seconds: float) -> Iterator[Row]:
+    """Both kinds of attribution for one shape; asked: rows at once of the sides that take many."""
     booster, file = fitted(shape)
-    X, background = rows(10_000, 4, features=shape[2]), rows(BACKGROUND, 5, features=shape[2])
+    X, background = rows(asked, 4, features=shape[2]), rows(BACKGROUND, 5, features=shape[2])
     with tempfile.TemporaryDirectory() as folder:
-        for kind, sides in (
-            ("interventional, 1,000 background rows", _interventional),
-            ("path-dependent", _path_dependent),
+        for kind, around, library in (
+            ("interventional, 1,000 background rows", background, _shap),
+            ("path-dependent", None, _contributions),
         ):
             about = {"measure": f"Shapley values, {kind}", "what": "{} trees, depth {}, {} features".format(*shape)}
-            for row in compared(sides(booster, file, X, background, Path(folder)), seconds):
-                yield {**about, "unit": "row", **row}
+            about["unit"] = "row"
+            yield from (
+                {**about, **row} for row in compared(_ours(file, X, around), library(booster, X, around), seconds)
+            )
+            with _woodelf(file, X, around, Path(folder)) as other:
+                ours = _ours(file, X, around, prepared=False)
+                yield from ({**about, **row} for row in compared(ours, other, seconds))
 
 
 def fitted(shape: tuple[int, int, int]) -> tuple[Any, Path]:
@@ -81,7 +93,8 @@ def fitted(shape: tuple[int, int, int]) -> tuple[Any, Path]:
     return booster, file
 
 
-def _ours(file: Path, X: Floats, background: Floats | None) -> Side:
+def _ours(file: Path, X: Floats, background: Floats | None, *, prepared: bool = True) -> Side:
+    """prepared: the tables are made before; else in every call."""
     from workbench.measure.attribution.exact import TreeShapley
     from workbench.models import open_model
 
@@ -90,80 +103,88 @@ def _ours(file: Path, X: Floats, background: Floats | None) -> Side:
     TreeShapley(trees, background).values(X[:10])  # what is compiled is compiled once
     begun = time.process_time()
     engine = TreeShapley(trees, background)
-    how = f"tables made once, in {time.process_time() - begun:.1f} s of CPU time"
-    return _here(OURS, X, lambda part: engine.values(part)[:, :, 0], how)
+    spent = f"{time.process_time() - begun:.2f} s of CPU time"
+    if not prepared:
+        again = trees
+        return _here(
+            OURS, X, lambda part: TreeShapley(again, background).values(part)[:, :, 0], f"tables too ({spent})"
+        )
+    return _here(OURS, X, lambda part: engine.values(part)[:, :, 0], f"tables made before, in {spent}")
 
 
 def _here(name: str, X: Floats, ask: Callable[[Any], Any], how: str = "") -> Side:
     return Side(name, len(X), lambda calls: timed(lambda: ask(X), calls), lambda: np.asarray(ask(X)), how)
 
 
-def _interventional(booster: Any, file: Path, X: Floats, background: Floats, folder: Path) -> list[Side | str]:
+def _shap(booster: Any, X: Floats, background: Floats | None) -> Side:
     import shap
 
+    assert background is not None
     masker = shap.maskers.Independent(background, max_samples=len(background))
     explainer = shap.TreeExplainer(booster, masker, feature_perturbation="interventional")
-    return [
-        _ours(file, X, background),
-        _here("shap", X[:5], lambda part: explainer.shap_values(part, check_additivity=False), "C++, 5 rows at once"),
-        _woodelf(file, X, background, folder, False),
-    ]
+    part = X[:5]
+    return _here("shap", part, lambda rows: explainer.shap_values(rows, check_additivity=False), "C++, 5 rows at once")
 
 
-def _path_dependent(booster: Any, file: Path, X: Floats, background: Floats, folder: Path) -> list[Side | str]:
+def _contributions(booster: Any, X: Floats, background: Floats | None) -> Side:
     import xgboost
 
-    part = X[:200]
+    part = X[: len(X) // 10]
     given = xgboost.DMatrix(part, feature_names=names(X.shape[1]), nthread=1)
 
-    def contributions(part: Floats) -> Floats:
+    def ask(part: Floats) -> Floats:
         return np.asarray(booster.predict(given, pred_contribs=True))[:, :-1]
 
-    return [
-        _ours(file, X, None),
-        _here("xgboost", part, contributions, "pred_contribs, its matrix ready"),
-        _woodelf(file, X, background, folder, True),
-    ]
+    return _here("xgboost", part, ask, f"pred_contribs, {len(part):,} rows at once, their matrix ready")
 
 
-def _woodelf(file: Path, X: Floats, background: Floats, folder: Path, path_dependent: bool) -> Side | str:
+@contextmanager
+def _woodelf(file: Path, X: Floats, background: Floats | None, folder: Path) -> Iterator[Side | str]:
     """A side, or why there is none."""
+    np.save(folder / "background.npy", np.zeros(0) if background is None else background)
+    np.save(folder / "rows.npy", X)
+    given = {"background": str(folder / "background.npy"), "rows": str(folder / "rows.npy")}
     try:
         guest = Guest(python_of("woodelf"), "benchmarks.woodelf_side", 1)
-        np.save(folder / "background.npy", background)
-        np.save(folder / "rows.npy", X)
-        given = {"background": str(folder / "background.npy"), "rows": str(folder / "rows.npy")}
-        guest.ask("open", file=str(file), path_dependent=path_dependent, **given)
-    except (CannotBuildError, GuestError) as error:
-        return f"woodelf: {error}"
-
-    def ask(calls: int) -> tuple[int, int]:
-        found = guest.ask("time", calls=calls)
-        return found["wall"], found["cpu"]
-
-    def values() -> Floats:
-        guest.ask("answer", to=str(folder / "values.npy"))
-        return np.asarray(np.load(folder / "values.npy"))
-
-    return Side("woodelf", len(X), ask, values, f"0.4.8, {len(X):,} rows at once, its preparation in every call")
+    except CannotBuildError as error:
+        yield f"woodelf: {error}"
+        return
+    try:
+        guest.ask("open", file=str(file), path_dependent=background is None, **given)
+        how = f"0.4.8, {len(X):,} rows at once, its preparation in every call"
+        yield Side("woodelf", len(X), partial(_asked, guest), partial(_answered, guest, folder), how)
+    except GuestError as error:
+        yield f"woodelf: {error}"
+    finally:
+        guest.close()
 
 
-def compared(sides: Sequence[Side | str], seconds: float) -> Iterator[Row]:
-    """A row per other side: how many times faster ours is by the unit, and how far apart the values are."""
-    there = [side for side in sides if isinstance(side, Side)]
-    ours = there[0].values()
-    off = {side.name: _apart(ours, side.values()) for side in there[1:]}
-    kept = {side.name: side.timed for side in there if off.get(side.name, 0.0) <= ALIKE}
-    raced, slow = race(kept, block=0.05, seconds=seconds, most=10, seed=3)
-    raced = by_unit(raced, {side.name: side.units for side in there})
-    for side in there[1:]:
-        shared: Row = {"side": side.name, "off": off[side.name], "how": side.how, "ours_how": there[0].how}
-        if side.name in raced.names:
-            yield {**shared, **_ratio(raced, side.name), "reason": ""}
-        else:
-            yield {**shared, "reason": slow.get(side.name, "values differ")}
-    for reason in (side for side in sides if isinstance(side, str)):
-        yield {"side": reason.partition(":")[0], "reason": reason}
+def _asked(guest: Guest, calls: int) -> tuple[int, int]:
+    found = guest.ask("time", calls=calls)
+    return found["wall"], found["cpu"]
+
+
+def _answered(guest: Guest, folder: Path) -> Floats:
+    guest.ask("answer", to=str(folder / "values.npy"))
+    return np.asarray(np.load(folder / "values.npy"))
+
+
+def compared(ours: Side, other: Side | str, seconds: float) -> Iterator[Row]:
+    """How many times faster ours is by the unit, and how far apart the values are; or why that is not known."""
+    if isinstance(other, str):
+        yield {"side": other.partition(":")[0], "reason": other}
+        return
+    off = _apart(ours.values(), other.values())
+    about: Row = {"side": other.name, "off": off, "how": other.how, "ours_how": ours.how}
+    if not off <= ALIKE:
+        yield {**about, "reason": f"values differ by up to {off:.2g}"}
+        return
+    raced, slow = race({OURS: ours.timed, other.name: other.timed}, block=0.05, seconds=seconds, most=10, seed=3)
+    if slow:
+        yield {**about, "reason": slow[other.name]}
+        return
+    raced = by_unit(raced, {OURS: ours.units, other.name: other.units})
+    yield {**about, **_ratio(raced, other.name), "reason": ""}
 
 
 def _apart(ours: Floats, theirs: Floats) -> float:
@@ -199,21 +220,16 @@ def bootstrapped(n: int, seconds: float) -> Iterator[Row]:
     group, target = rng.integers(0, 10, n), (rng.random(n) < 0.3).astype(np.int64)
     decision = (rng.random(n) < 0.2 + 0.4 * target).astype(np.int64)
     draws = 10_000
-    none = np.zeros(0)
     given = (group, target, decision)
-    sides = [
-        Side(OURS, draws, lambda calls: timed(lambda: _counted(*given, draws), calls), lambda: none),
-        Side("fairlearn", 3, lambda calls: timed(lambda: _framed(*given), calls), lambda: none),
-    ]
-    raced, slow = race({side.name: side.timed for side in sides}, block=0.05, seconds=seconds, most=5, seed=4)
-    raced = by_unit(raced, {side.name: side.units for side in sides})
     about = {"measure": "Bootstrap of five rates in ten groups", "what": f"{n:,} rows", "unit": "replicate"}
-    how = {
-        "how": "MetricFrame(n_boot=2), its point estimate counted as a third replicate",
-        "ours_how": "10,000 replicates, counting included",
-    }
-    found = _ratio(raced, "fairlearn") if "fairlearn" in raced.names else {}
-    yield {**about, **how, "side": "fairlearn", **found, "reason": slow.get("fairlearn", "")}
+    how = "MetricFrame(n_boot=2), its point estimate counted as a third replicate"
+    ours = _side(OURS, draws, lambda: _counted(*given, draws), "10,000 replicates, counting included")
+    for row in compared(ours, _side("fairlearn", 3, lambda: _framed(*given), how), seconds):
+        yield {**about, **row, "off": math.nan}
+
+
+def _side(name: str, units: int, call: Callable[[], Any], how: str) -> Side:
+    return Side(name, units, lambda calls: timed(call, calls), lambda: np.zeros((1, 1)), how)
 
 
 def _counted(group: Any, target: Any, decision: Any, draws: int) -> Any:

@@ -21,42 +21,57 @@ from benchmarks import tables
 from benchmarks.contestants import Field, Scope, gather
 from benchmarks.places import RESULTS, ROOT
 from benchmarks.shapes import QUICK, SHAPES, Shape, by_name
-from benchmarks.timing import CONTROL, OURS, Raced, race
+from benchmarks.timing import CONTROL, LEAST, OURS, Raced, race
 
 ALIKE = 1e-5
 CHECKED = 20_000
+LARGE = 100_000
+"""Batches above it: models of the quick selection only, on ready rows."""
 BATCHES = (1, 64, 1_024, 20_000, 1_000_000)
 QUICK_BATCHES = (1, 1_024, 20_000)
 
 Row = dict[str, Any]
 
 
-def main(batches: Sequence[int] | None, threads: Sequence[int] | None, quick: bool) -> None:
-    """Measure, keep the tables, write the page."""
+def main(batches: Sequence[int] | None, threads: Sequence[int] | None, quick: bool, only: str = "") -> None:
+    """Measure, keep the tables, write the page. only: models whose name holds this text; then no page is written."""
     chosen = batches or (QUICK_BATCHES if quick else BATCHES)
     counts = threads or ((1,) if quick else (1, 2))
     begun = time.monotonic()
-    parts = [_child(count, chosen, quick) for count in counts]
+    parts = [_child(count, chosen, quick, only) for count in counts]
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    text = page(table, time.monotonic() - begun, quick)
+    if only:
+        print(text)
+        return
     raw = pd.concat([pd.read_parquet(f"{part}.raw") for part in parts], ignore_index=True)
     tables.keep("trees", table, raw)
-    tables.write("benchmarks.md", "trees", page(table, time.monotonic() - begun, quick))
+    tables.write("benchmarks.md", "trees", text)
 
 
-def _child(threads: int, batches: Sequence[int], quick: bool) -> Path:
+def _child(threads: int, batches: Sequence[int], quick: bool, only: str) -> Path:
     """OpenMP reads its number of threads once, when a library is loaded."""
     (RESULTS / "raw").mkdir(parents=True, exist_ok=True)
     to = RESULTS / "raw" / f"trees-{threads}.part"
     limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     limits |= {"NUMBA_NUM_THREADS": str(threads)}
     sizes = ",".join(map(str, batches))
-    command = [sys.executable, "-m", "benchmarks.trees", str(threads), sizes, "quick" if quick else "full", str(to)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.trees",
+        str(threads),
+        sizes,
+        "quick" if quick else "full",
+        str(to),
+        only,
+    ]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, **limits})
     return to
 
 
-def measure(shapes: Sequence[Shape], batches: Sequence[int], threads: int, quick: bool) -> tuple[list[Row], list[Row]]:
-    """Summary rows and raw samples."""
+def measure(shapes: Sequence[Shape], batches: Sequence[int], threads: int, quick: bool, to: Path) -> None:
+    """Summary rows and raw samples, written after every model."""
     found: list[Row] = []
     raw: list[Row] = []
     for shape in shapes:
@@ -67,24 +82,31 @@ def measure(shapes: Sequence[Shape], batches: Sequence[int], threads: int, quick
                 raw.extend(samples)
         for entered in fields.values():
             entered.close()
-    return found, raw
+        pd.DataFrame(found).to_parquet(to)
+        pd.DataFrame(raw).to_parquet(f"{to}.raw")
 
 
 def _cells(
     shape: Shape, scope: Scope, entered: Field, batches: Sequence[int], quick: bool
 ) -> Iterator[tuple[list[Row], list[Row]]]:
-    same, said = agreeing(shape, entered)
+    same, off = agreeing(shape, entered)
+    pace: dict[str, float] = {}
     for batch in batches:
+        if batch > LARGE and (scope == "frame" or shape.name not in QUICK):
+            continue
         cell = {"model": shape.name, "scope": scope, "rows": batch, "threads": entered.threads}
-        begun = time.monotonic()
+        begun, budget = time.monotonic(), (5.0 if batch <= LARGE else 30.0)
+        slow = {name: f"one call would take about {each * batch:.0f} s" for name, each in pace.items()}
+        slow = {name: said for name, said in slow.items() if name != OURS and 2 * LEAST * pace[name] * batch > budget}
         X = shape.rows(batch, 11)
         frame = shape.frame(X)
-        sides = {name: entered.sides[name].timed(X, frame) for name in same}
-        budget = (30.0 if batch > 100_000 else 8.0) * (0.5 if quick else 1.0)
-        raced, slow = race(sides, block=0.04, seconds=budget, most=20, seed=batch)
-        told = {**entered.absent, **said, **slow}
-        yield [{**cell, **row} for row in summary(raced, told)], [{**cell, **row} for row in samples(raced)]
-        print(f"  {cell} {time.monotonic() - begun:.1f} s", file=sys.stderr, flush=True)
+        sides = {name: entered.sides[name].timed(X, frame) for name in same if name not in slow}
+        raced, late = race(sides, block=0.04, seconds=budget, most=12, seed=batch)
+        pace |= {name: raced.seconds(name) / batch for name in sides if name in raced.names}
+        rows = summary(raced, {**entered.absent, **off, **slow, **late})
+        yield [{**cell, **row} for row in rows], [{**cell, **row} for row in samples(raced)]
+        said = ", ".join(f"{row['side']} {row['times']:.3g}x" for row in rows if not row["reason"])
+        print(f"{shape.name}, {scope}, {batch:,} rows: {said} ({time.monotonic() - begun:.0f} s)", file=sys.stderr)
 
 
 def agreeing(shape: Shape, entered: Field) -> tuple[list[str], dict[str, str]]:
@@ -147,7 +169,7 @@ def page(table: pd.DataFrame, seconds: float, quick: bool) -> str:
             row["model"],
             row["scope"],
             row["side"],
-            f"{row['rows']:,}" if "call takes" in row["reason"] else "all",
+            f"{row['rows']:,}" if "one call" in row["reason"] else "all",
             row["reason"],
         )
         for row in reasons.to_dict("records")
@@ -188,8 +210,7 @@ def _times(found: pd.DataFrame, side: str) -> str:
 
 
 if __name__ == "__main__":
-    _threads, _sizes, _much, _to = sys.argv[1:]
+    _threads, _sizes, _much, _to, _only = sys.argv[1:]
     _chosen = [by_name(name) for name in QUICK] if _much == "quick" else SHAPES
-    _rows, _raw = measure(_chosen, [int(size) for size in _sizes.split(",")], int(_threads), _much == "quick")
-    pd.DataFrame(_rows).to_parquet(_to)
-    pd.DataFrame(_raw).to_parquet(f"{_to}.raw")
+    _chosen = [shape for shape in _chosen if _only in shape.name]
+    measure(_chosen, [int(size) for size in _sizes.split(",")], int(_threads), _much == "quick", Path(_to))
