@@ -47,8 +47,8 @@ def _stamped(path: Path) -> Found:
         raise
     except Exception as error:
         # Of any kind: zipfile raises whatever its decoders do on bytes that are none of theirs.
-        said = f"{type(error).__name__}: {str(error)[:200]}"
-        raise ModelError(f"{path.name} has no schema that can be read ({said}): it was cut short or changed") from error
+        told = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ModelError(f"{path.name} has no schema that can be read ({told}): it was cut short or changed") from error
     if not isinstance(schema, dict) or "__class__" not in schema:
         raise ModelError(f"{path.name} has a schema that names no type: it is no skops file; save it again")
     said = schema.get("_skops_version")
