@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from lift_parity import lifted
-from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -58,7 +58,7 @@ TARGET = (np.arange(60) % 2).astype(int)
 REFUSED = [
     make_pipeline(FunctionTransformer(lambda x: x + 1), LogisticRegression()),
     make_pipeline(FunctionTransformer(np.log1p, kw_args={"where": True}), LogisticRegression()),
-    GradientBoostingRegressor(n_estimators=2, init=LinearRegression()),
+    KNeighborsClassifier(weights=np.sqrt),
 ]
 
 

@@ -55,7 +55,12 @@ class Booster:
         """`<library>.Booster` with its trees; `params["categories"]` lists the values of coded features in order."""
         params: dict[str, Plain] = {"objective": self.objective, **self.params}
         params["categories"] = {name: list(values) for name, values in self.categories.items()}
-        if self.linear is not None:
-            params["trees_refused"] = self.linear.refused
         trees = self.trees if self.linear is None else None
-        return Piece(f"{self.library}.Booster", self.version, params, trees=trees)
+        return Piece(f"{self.library}.Booster", self.version, params, children=self.linear_parts(), trees=trees)
+
+    def linear_parts(self) -> tuple[tuple[str, Piece], ...]:
+        """The linear models in its leaves, with the trees that lead there, or in the place of trees; () without."""
+        if self.linear is None:
+            return ()
+        params: dict[str, Plain] = {"link": self.trees.link, "link_scale": self.trees.link_scale}
+        return (("linear", self.linear.piece(self.trees, params)),)

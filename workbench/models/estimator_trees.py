@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import ModelError, Plain, Refused
+from workbench.models.protocol import ModelError, Piece, Plain, Refused
 from workbench.models.trees import MISSING_NAN, Link, Nodes, Trees, assemble
 
 Floats = NDArray[np.float64]
@@ -207,6 +207,18 @@ def _lightgbm(estimator: Any) -> Trees:
     if booster.linear is not None:
         raise ModelError(REFUSED)
     return booster.trees
+
+
+def linear_parts(estimator: Any) -> tuple[tuple[str, Piece], ...]:
+    """The linear models of an XGBoost or LightGBM wrapper whose leaves, or which itself, are such; () otherwise."""
+    from workbench.models.lightgbm_file import read_lightgbm
+    from workbench.models.xgboost_file import read_xgboost
+
+    if hasattr(estimator, "get_booster") and estimator.get_params().get("booster") == "gblinear":
+        return read_xgboost(bytes(estimator.get_booster().save_raw("ubj"))).linear_parts()
+    if hasattr(estimator, "booster_"):
+        return read_lightgbm(estimator.booster_.model_to_string().encode()).linear_parts()
+    return ()
 
 
 def categories_of(estimator: Any) -> dict[str, Plain]:

@@ -1,7 +1,8 @@
 """XGBoost's gblinear: one weight per feature and output, beside the tree IR, which has no place for it.
 
 A row's sum is bias plus base score plus value times weight over the values that are there, in float32 and in the
-features' order (`GBLinear::Pred` in XGBoost's gblinear.cc).
+features' order. Of several base scores the library takes the first for all outputs (XGBoost's gblinear.cc, 3.1 on;
+before, there was one).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import ModelError, Refused
+from workbench.models.protocol import ModelError, Piece, Plain, Refused
 from workbench.models.trees import Link, Trees, assemble
 
 
@@ -42,10 +43,15 @@ class LinearBooster:
         """Raw sums [n, K] of X [n, F]."""
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.asarray(X).astype(np.float32)
-            out = np.repeat((self.bias + trees.base.astype(np.float32))[None, :], len(X), axis=0)
+            out = np.repeat((self.bias + trees.base[:1].astype(np.float32))[None, :], len(X), axis=0)
             for column, weight in zip(values.T, self.weight):
                 out += np.where(np.isnan(column), np.float32(0), column)[:, None] * weight
         return out.astype(np.float64)
+
+    def piece(self, trees: Trees, params: dict[str, Plain]) -> Piece:
+        """Weight float32 [F, K], and bias with base score float32 [K]."""
+        bias = self.bias + trees.base[:1].astype(np.float32)
+        return Piece("xgboost.LinearBooster", "", params, {"weight": self.weight, "bias": bias})
 
 
 def no_trees(features: tuple[str, ...], base: NDArray[np.float64], link: Link) -> Trees:

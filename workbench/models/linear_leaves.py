@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.models.protocol import Refused
+from workbench.models.protocol import Piece, Plain, Refused
 from workbench.models.tree_walk import CELLS, leaves
 from workbench.models.trees import Trees
 
@@ -35,6 +35,16 @@ class LinearLeaves:
             raise Refused(f"a linear leaf uses a feature that is not among the {len(trees.features)}: it is damaged")
         if not (np.isfinite(self.constant).all() and np.isfinite(self.weight).all()):
             raise Refused("a linear leaf has a coefficient that is not a finite number: the file is damaged")
+
+    def piece(self, trees: Trees, params: dict[str, Plain]) -> Piece:
+        """The trees, and beside them by node the arrays above."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            "constant": self.constant,
+            "start": self.start,
+            "feature": self.feature,
+            "weight": self.weight,
+        }
+        return Piece("lightgbm.LinearLeaves", "", params, arrays, trees=trees)
 
     def raw(self, trees: Trees, X: Floats) -> Floats:
         """Raw sums [n, K] of X [n, F], as `Trees.raw`."""

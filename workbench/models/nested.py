@@ -115,7 +115,12 @@ def old_centroids(piece: Piece) -> bool:
     return "within_class_std_dev_" not in piece.arrays
 
 
+def depths_unknown(piece: Piece) -> bool:
+    return "_average_path_length_per_tree.0" not in piece.arrays or "_decision_path_lengths.0" not in piece.arrays
+
+
 CONDITIONS = {
+    "depths unknown": depths_unknown,
     "weighted metric": weighted_metric,
     "strange outlier label": strange_outliers,
     "centroids of old": old_centroids,

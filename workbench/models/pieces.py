@@ -60,11 +60,13 @@ def sklearn_piece(estimator: Any) -> Piece:
     hidden += TEMPLATES if "estimators_" in vars(estimator) else ()
     params, arrays, parts = _read(estimator, kind, hidden)
     _read_answers(estimator, params, arrays)
-    if refused:
+    linear = estimator_trees.linear_parts(estimator) if refused else ()
+    if refused and not linear:
         params["trees_refused"] = refused
     if params.get("func") == CHECK_ONLY:
         params["func"] = None
-    if trees is not None and trees.categorical and kind.startswith(("xgboost.", "lightgbm.")):
+    trees_of = trees if not linear else linear[0][1].trees
+    if trees_of is not None and trees_of.categorical and kind.startswith(("xgboost.", "lightgbm.")):
         params["categories"] = estimator_trees.categories_of(estimator)
     if kind == "sklearn.compose.ColumnTransformer":
         parts, params["columns"] = _columns(estimator)
@@ -76,7 +78,7 @@ def sklearn_piece(estimator: Any) -> Piece:
     if support is not None:
         # What it looked at to select is not on the way from a row to its answer.
         arrays["support_"], parts = support, ()
-    children = tuple((name, sklearn_piece(part)) for name, part in parts)
+    children = (*linear, *((name, sklearn_piece(part)) for name, part in parts))
     return Piece(kind, version_of(type(estimator)), params, arrays, children, trees)
 
 

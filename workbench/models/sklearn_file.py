@@ -24,6 +24,11 @@ from workbench.models.sniff import packed, unpacked
 from workbench.models.stamps import plan
 
 OWN_RULE = (
+    "sklearn.ensemble.AdaBoostClassifier",
+    "sklearn.multiclass.OneVsRestClassifier",
+    "sklearn.neighbors.KNeighborsClassifier",
+    "sklearn.neighbors.NearestCentroid",
+    "sklearn.neighbors.RadiusNeighborsClassifier",
     "sklearn.svm.SVC",
     "sklearn.svm.NuSVC",
     "sklearn.model_selection.FixedThresholdClassifier",
@@ -114,7 +119,9 @@ class SklearnModel(OpenModel):
             return Outputs(values=values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values)
         if not self.scores:
             return self._decision(X)
-        outputs = from_scores(self.classes, self.estimator.predict_proba(X))
+        scores = self.estimator.predict_proba(X)
+        # A wrapper for several targets that has one answers a list of one.
+        outputs = from_scores(self.classes, scores[0] if isinstance(scores, list) else scores)
         if not self.own_rule:
             return outputs
         return Outputs(self.classes, scores=outputs.scores, labels=_objects(self.estimator.predict(X)))
@@ -122,7 +129,7 @@ class SklearnModel(OpenModel):
     def _decision(self, X: Any) -> Outputs:
         decide = getattr(self.estimator, "decision_function", None)
         raw = None if decide is None else np.asarray(decide(X), dtype=np.float64)
-        return Outputs(self.classes, labels=_objects(self.estimator.predict(X)), raw=raw)
+        return Outputs(self.classes, labels=_objects(np.ravel(self.estimator.predict(X))), raw=raw)
 
     def describe(self) -> Piece:
         return self.piece
@@ -163,13 +170,14 @@ def _names(estimator: Any, features: tuple[str, ...] | None) -> list[str]:
 
 
 def kind_of(estimator: Any) -> str:
-    """ "classifier", "regressor" or "clusterer", "" for anything else."""
+    """ "classifier", "regressor", "clusterer" or "outlier_detector", "" for anything else."""
     told = getattr(estimator, "kind_", None)
     if isinstance(told, str):
         return told
-    from sklearn.base import is_classifier, is_clusterer, is_regressor
+    from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
     tests = {"classifier": is_classifier, "regressor": is_regressor, "clusterer": is_clusterer}
+    tests["outlier_detector"] = is_outlier_detector
     return next((name for name, test in tests.items() if test(estimator)), "")
 
 
@@ -179,12 +187,16 @@ def _task(estimator: Any) -> tuple[Kind, tuple[Label, ...]]:
         return "regression", ()
     if kind == "clusterer" and (count := _clusters(estimator)):
         return ("binary" if count == 2 else "multiclass"), tuple(range(count))
+    if kind == "outlier_detector":
+        return "binary", (-1, 1)
     if kind != "classifier":
         raise ModelError(
             f"it holds a {type(estimator).__name__}, which is neither a classifier nor a regressor: "
             "save the whole pipeline, with the model at its end"
         )
     classes = estimator.classes_
+    if isinstance(classes, list) and len(classes) == 1:
+        classes = classes[0]
     if isinstance(classes, list):
         raise ModelError(f"it predicts {len(classes)} targets at once: give one model per target")
     labels = tuple(np.asarray(classes).tolist())

@@ -91,10 +91,14 @@ def pmml(piece: Piece, columns: Columns, context: Context) -> Op:
 
 @predictor("sklearn.ensemble.GradientBoostingClassifier", "sklearn.ensemble.GradientBoostingRegressor")
 def gradient_boosting(piece: Piece, columns: Columns, context: Context) -> Op:
-    if any(name == "init_" for name, _ in piece.children):
-        raise CannotLift(piece.kind, "it starts from a model given as init", "Train it with init=None")
     label: Label = "raw>=0" if _trees(piece).n_outputs == 1 else "argmax-raw"
-    return _answered(piece, context, _raw(piece, columns, context), label)
+    if any(name == "init_" for name, _ in piece.children):
+        from workbench.migrate.lift.grown import started
+
+        sums = started(piece, columns, context, _raw(piece, fresh(len(columns)), context))
+    else:
+        sums = _raw(piece, columns, context)
+    return _answered(piece, context, sums, label)
 
 
 @predictor("sklearn.ensemble.HistGradientBoostingClassifier", "sklearn.ensemble.HistGradientBoostingRegressor")
@@ -125,26 +129,34 @@ def lightgbm(piece: Piece, columns: Columns, context: Context) -> Op:
 
 
 def _boosted(piece: Piece, columns: Columns, context: Context, float32: bool) -> Op:
+    from workbench.migrate.lift.grown import linear_answer, missing_op
+
+    linear = dict(piece.children).get("linear")
+    trees = _trees(piece) if linear is None else linear.trees
     categories = piece.params.get("categories")
-    if categories is None and _trees(piece).categorical:
+    if categories is None and trees is not None and trees.categorical:
         raise CannotLift(piece.kind, "its description does not say which values its category codes stand for")
+    ops: list[Op] = []
+    if isinstance(categories, dict) and categories and trees is not None:
+        op, columns = _coded(piece, trees.features, columns, context, categories)
+        ops.append(op)
     missing = piece.params.get("missing")
     if isinstance(missing, int | float) and not math.isnan(missing):
-        raise CannotLift(piece.kind, f"it takes {missing} for missing", "Train it with missing=np.nan")
-    ops: list[Op] = []
-    if isinstance(categories, dict) and categories:
-        op, columns = _coded(piece, columns, context, categories)
-        ops.append(op)
+        before, count = numbers(piece, columns)
+        ops, columns = [*ops, *before, missing_op(piece, float(missing))], fresh(count)
+    if linear is not None:
+        return chain([*ops, linear_answer(piece, linear, columns, context, float32)])
     ops += _raw(piece, columns, context, float32)
     # Booster files of this objective answer log-odds, which the model door turns into a probability.
     link = "sigmoid" if piece.params.get("objective") == "binary:logitraw" and piece.kind.endswith("Booster") else ""
     return _answered(piece, context, ops, "argmax", float32=float32, link=link)
 
 
-def _coded(piece: Piece, columns: Columns, context: Context, categories: dict[str, Any]) -> tuple[Op, Columns]:
+def _coded(
+    piece: Piece, features: tuple[str, ...], columns: Columns, context: Context, categories: dict[str, Any]
+) -> tuple[Op, Columns]:
     """Values of coded features as their places in the stored list; anything else is missing."""
     parts: list[Op] = []
-    features = _trees(piece).features
     for coded, places in groupby(range(len(columns)), key=lambda place: features[place] in categories):
         if coded:
             parts += [_code(piece, columns.items[place], categories[features[place]], context) for place in places]
