@@ -131,6 +131,16 @@ def test_linear_regressors(model, table):
     check(_through(model).fit(X, y + 0.5 + frame["count"] / 10), X)
 
 
+@pytest.mark.parametrize("model", [LogisticRegression(), LinearSVC(), RidgeClassifier()], ids=str)
+def test_a_row_at_which_the_source_stops_gets_no_class(model, table):
+    frame, y = table
+    X = frame[["count", "seen"]].astype(float)[:300]
+    for classes in (y[:300], np.arange(300) % 3):
+        lift = lifted(make_pipeline(StandardScaler(), model).fit(X, classes), X)
+        holes = X[:3].assign(count=[np.nan, 1.0, 2.0])
+        assert [label is None for label in lift.predict(holes).labels] == [True, False, False]
+
+
 def test_unscaled_cents_and_seconds(table):
     frame, y = table
     X = frame[["cents", "seen"]]

@@ -32,7 +32,8 @@ True of every piece:
   to such a table differ by what float32 rounds (about 1e-7 of each value), and ours are those to the same numbers in
   float64.
 - Where a legacy piece stops at a row (a category it never saw under `handle_unknown="error"`), the lifted model stops
-  too and names column, value and row. Where scikit-learn stops at a missing number, the lifted model gives NaN.
+  too and names column, value and row. Where scikit-learn stops at a missing number, the scores of that row are NaN and
+  it gets no class; a committee of several models may still name one, so look at the scores.
 - Several targets at once are refused: a migration has one.
 - Tested against scikit-learn {sklearn}, XGBoost {xgboost}, LightGBM {lightgbm}; a piece of a newer version counts as
   a difference.

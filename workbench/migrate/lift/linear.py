@@ -109,7 +109,15 @@ def _classes(piece: Piece, context: Context, ops: list[Op], outputs: int, link: 
     if context.task == "regression":
         raise CannotLift(piece.kind, "it predicts classes, and the task is regression")
     label: Label = "raw>0" if outputs == 1 else "argmax-raw"
+    # A row with a missing number, at which the source stops, gets no class.
     last = answer_op(
-        piece, context, outputs, link=link or "identity", link_scale=scale, label=label, scores=link is not None
+        piece,
+        context,
+        outputs,
+        link=link or "identity",
+        link_scale=scale,
+        label=label,
+        scores=link is not None,
+        unanswered=True,
     )
     return chain([*ops, last])

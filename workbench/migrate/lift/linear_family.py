@@ -44,7 +44,8 @@ def discriminant(piece: Piece, columns: Columns, context: Context) -> Op:
     product = MatMul({}, {"weight": weight, "bias": piece.arrays["intercept_"].astype(np.float64).reshape(-1)})
     outputs = weight.shape[1]
     link, label = ("sigmoid", "raw>0") if outputs == 1 else ("softmax", "argmax-raw")
-    return chain([*before, product, answer_op(piece, context, outputs, link=link, label=label)])  # type: ignore[arg-type]
+    last = answer_op(piece, context, outputs, link=link, label=label, unanswered=True)  # type: ignore[arg-type]
+    return chain([*before, product, last])
 
 
 @transformer("sklearn.discriminant_analysis.LinearDiscriminantAnalysis")

@@ -58,4 +58,4 @@ def _answer(piece: Piece, context: Context, outputs: int) -> Op:
         raise CannotLift(piece.kind, f"out_activation_={last!r} is not known here")
     if last == "logistic" and outputs > 1:
         raise CannotLift(piece.kind, f"it decides {outputs} labels at once", "Give one model per label")
-    return answer_op(piece, context, outputs, link=LINKS[last], label="argmax", raw=False)
+    return answer_op(piece, context, outputs, link=LINKS[last], label="argmax", raw=False, unanswered=True)
