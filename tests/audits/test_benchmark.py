@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from workbench.audits import benchmark as audit
 from workbench.evidence import Evidence, Limit, Status
 from workbench.measure import speed
 from workbench.measure.speed.serving import latencies
+from workbench.measure.speed.study import real_runs
 from workbench.migration import Roles, Task
 from workbench.models import Outputs, Piece, open_model
 from workbench.scored import Scored, Side
@@ -272,8 +274,27 @@ def test_a_scenario_that_does_not_fit_the_time_is_absent():
 
 
 def test_no_gpu_is_said_so(monkeypatch):
-    monkeypatch.setattr(speed, "gpu", lambda: False)
+    monkeypatch.setattr(sys.modules["workbench.measure.speed.figures"], "gpu", lambda: False)
     assert run(Clocked(0.001, 0), Clocked(0.001, 0))["gpu"].reason == "no GPU on this machine"
+
+
+def test_memory_on_a_gpu_is_told_where_one_was_used(monkeypatch):
+    monkeypatch.setattr("workbench.measure.speed.report.nvml", lambda: None)
+    candidate = Clocked(0.001, 0)
+    candidate.memory = lambda: {"pss": 32 << 20, "gpu": 256 << 20, "cpu": 0}
+    found = run(Clocked(0.001, 0), candidate)["gpu"]
+    assert (found.legacy.value, found.candidate.value) == (0, 256)
+    assert found.change is None
+
+
+@pytest.mark.slow
+def test_models_of_known_work_are_compared_on_this_machine():
+    """No verdict is asked for, since nobody knows what else runs here: the candidate does twice the work."""
+    found, (ran,) = real_runs(1, slowdown=1.0, load=1, seconds=2.0, units=400)
+    assert found.runs == 1
+    assert ran.outcome in ("slower", "unsteady", "too slow")
+    if ran.rounds:
+        assert 0.3 < ran.cpu.value < 0.9
 
 
 @pytest.mark.slow
@@ -290,7 +311,8 @@ def test_a_real_model_is_timed_in_a_process_of_its_own(tmp_path: Path):
     booster.save_model(tmp_path / "model.txt")
     model = open_model("model.txt", folder=tmp_path)
     small = audit.Params(batches=(), seconds=0.5, samples=50)
-    found = run(model, model, params=small, rows=scored(frame=frame))
+    found = run(model, model, params=small, rows=scored(frame=frame), artifacts=tmp_path)
+    assert (tmp_path / "samples.parquet").stat().st_size > 1_000
     assert found["latency[p50]"].legacy.value > 0
     assert found["latency[cold start]"].candidate.value > 0.05
     assert 20 < found["peak-memory"].legacy.value < 5_000

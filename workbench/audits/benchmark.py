@@ -109,7 +109,6 @@ def run(
     yield from (_speed_up(told.race, timing, limits) for timing in told.race.timings)
     yield _control(told, artifacts)
     yield from map(_figure, speed.figures(told, **params.model_dump(include=PRICE)))
-    yield GPU.absent("both models were timed on the processor only" if speed.gpu() else "no GPU on this machine")
 
 
 def _unfit(parity: Evidence | None, models: tuple[Model, ...], rows: int) -> str:

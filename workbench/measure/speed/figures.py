@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from workbench.measure.intervals import Estimate
 from workbench.measure.speed import report
+from workbench.measure.speed.environment import gpu
 from workbench.measure.speed.report import QUIET, Listed
 from workbench.measure.speed.session import Session
 from workbench.measure.speed.sides import Tail
@@ -42,6 +43,7 @@ def figures(
     if told.services is not None:
         yield _service(told)
     yield _energy(told)
+    yield _gpu(told)
     yield _cost(told, price_per_hour, currency, price_source, utilisation)
 
 
@@ -99,6 +101,15 @@ def _energy(told: Session) -> Figure:
     change = quotient(found.candidate, found.legacy)
     title = f"Energy of a million predictions ({found.method})"
     return Figure("energy", "", title, found.legacy, found.candidate, change, "J", method=found.method)
+
+
+def _gpu(told: Session) -> Figure:
+    if any(told.gpu):
+        change = quotient(Estimate(told.gpu[1]), Estimate(told.gpu[0])) if told.gpu[0] else None
+        title = "Most memory allocated on the GPU"
+        return Figure("gpu", "", title, Estimate(told.gpu[0]), Estimate(told.gpu[1]), change, "MiB", (1, 1))
+    timed = "both models computed on the processor only, and are timed there"
+    return Figure("gpu", reason=timed if gpu() else "no GPU on this machine")
 
 
 def _cost(told: Session, price: float | None, currency: str, source: str, utilisation: float) -> Figure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from workbench.measure.intervals import Estimate
 from workbench.measure.speed.cores import Watch
-from workbench.measure.speed.energy import Energy, from_rated_power, metered, rapl
+from workbench.measure.speed.energy import Energy, from_rated_power, metered, nvml, rapl
 from workbench.measure.speed.environment import environment
 from workbench.measure.speed.serving import Service, highest_rate
 from workbench.measure.speed.sides import Pair, Race, Scenario, Timing
@@ -127,12 +127,13 @@ def probes(services: tuple[Service, Service]) -> Rows:
 
 
 def energy(pair: Pair, race: Race, frame: pd.DataFrame, *, watts: float | None, cores: int, seed: int) -> Energy | None:
-    """Joules per million rows in the largest steady scenario: by a counter, else from the rated power (TDP), else
-    None."""
+    """Joules per million rows in the largest steady scenario: by the GPU's counter where one of them used it, else by
+    the processor's, else from the rated power (TDP), else None."""
     if not race.verdicts:
         return None
     timing, found = max(race.verdicts, key=lambda one: one[0].scenario.rows)
-    scenario, meter = timing.scenario, rapl()
+    on_gpu = any(side.memory()["gpu"] for side in pair)
+    scenario, meter = timing.scenario, (nvml() if on_gpu else rapl())
     if meter is not None:
         rows = scenario.frame(frame, seed)
         asks = _ask(pair, LEGACY, rows, scenario), _ask(pair, CANDIDATE, rows, scenario)

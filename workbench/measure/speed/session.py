@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Session:
     """What was found. starts: seconds from starting a process to its first answer; peaks: MiB; None for a side without
-    a process of its own. services, energy: None where not asked for, or not to be told. started, machine: rows."""
+    a process of its own. gpu: the most MiB each allocated on a GPU by torch, 0 where none was used. services, energy:
+    None where not asked for, or not to be told. started, machine: rows."""
 
     race: Race
     tails: tuple[Tail, ...]
     starts: tuple[float | None, float | None]
     peaks: tuple[float | None, float | None]
+    gpu: tuple[float, float]
     services: tuple[Service, Service] | None
     energy: Energy | None
     started: report.Rows
@@ -64,12 +66,13 @@ def session(
         tail = tails(pair, frame, calls, samples=samples, seconds=seconds, seed=seed)
         machine = report.machine(pair, watch)
         peaks = pair[0].peak(), pair[1].peak()
+        gpu = pair[0].memory()["gpu"], pair[1].memory()["gpu"]
         served = None
         if service_level_ms is not None:
             served = report.services(pair, frame, calls, level_ms=service_level_ms, queries=queries, seed=seed)
         energy = report.energy(pair, raced, frame, watts=tdp_watts, cores=os.cpu_count() or 1, seed=seed)
         starts = [side.start.total if side.start else None for side in pair]
-        return Session(raced, tail, (starts[0], starts[1]), peaks, served, energy, started, machine)
+        return Session(raced, tail, (starts[0], starts[1]), peaks, gpu, served, energy, started, machine)
 
 
 def _own(pair: Pair) -> float:

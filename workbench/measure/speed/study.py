@@ -71,7 +71,7 @@ def real_runs(
     slowdown: float = 0.0,
     load: int = 0,
     seconds: float = 4.0,
-    units: int = 400,
+    units: int = 800,
     seed: int = 0,
     told: Callable[[Ran], None] = lambda ran: None,
 ) -> tuple[Verdicts, tuple[Ran, ...]]:
@@ -79,7 +79,8 @@ def real_runs(
 
     slowdown: of the candidate, as a share of its work: 0 compares a model with itself, and every "faster" or "slower"
     is false; 0.05 is found where they say "slower". load: processes that compete. seconds: of a run, its start apart.
-    units: of work in an answer, 1 / slowdown or a multiple of it. told: hears each run as it ends.
+    units: of work in an answer, 1 / slowdown or a multiple of it; few, and what it costs to ask at all dilutes the
+    slow-down. told: hears each run as it ends.
     """
     import pandas as pd
 
