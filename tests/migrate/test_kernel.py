@@ -119,18 +119,23 @@ def test_a_header_that_lies_is_refused(name):
 
 @pytest.mark.parametrize("rule", [0, 1, 2])
 @pytest.mark.parametrize("single", [False, True])
-def test_two_classes_of_a_margin_on_the_edge(single, rule):
-    raw = torch.tensor([0.0, -0.0, 5e-324, -5e-324, 40.0, -800.0, np.nan, 1e-17, 0.3], dtype=torch.float64)[:, None]
-    chance = torch.sigmoid(raw)
-    scores, label = kernel.two_classes(raw, chance, single, rule)
-    expected, decided = plain.two_classes(raw, chance, single, rule)
-    assert torch.equal(scores.nan_to_num(-1.0), expected.nan_to_num(-1.0))
-    assert torch.equal(label, decided)
+def test_two_classes_in_one_call(single, rule):
+    trees = dataclasses.replace(random_trees(2, 3, 1, True), base=np.zeros(1))
+    # Margins on the edge, far out, and too small for a chance but one half.
+    edge = np.array([0.0, -0.0, 5e-324, -5e-324, 40.0, -800.0, 800.0, 1e-17, 0.3, -90.0])
+    trees = dataclasses.replace(trees, value=np.resize(edge, trees.value.shape), weight=np.ones(trees.n_trees))
+    module = ensemble(trees, single)
+    for rows in (0, 1, 40):
+        x = torch.from_numpy(random_rows(rule, rows, 3))
+        found = kernel.tree_classes(x, _codes(rows), module.program, single, 0.7, rule)
+        expected = plain.tree_classes(x, _codes(rows), module.program, single, 0.7, rule)
+        for one, other in zip(found, expected):
+            assert torch.equal(one, other)
 
 
 def test_torch_finds_nothing_wrong_with_the_operator():
     module = ensemble(random_trees(4, 3, 2, True))
     x = torch.from_numpy(random_rows(4, 40, 3))
     torch.library.opcheck(torch.ops.workbench.tree_ensemble.default, (x, _codes(40), module.program, 2))
-    raw = torch.randn(7, 1, dtype=torch.float64)
-    torch.library.opcheck(torch.ops.workbench.two_classes.default, (raw, raw.sigmoid(), True, 0))
+    one = ensemble(random_trees(4, 3, 1, True)).program
+    torch.library.opcheck(torch.ops.workbench.tree_classes.default, (x, _codes(40), one, True, 1.0, 0))

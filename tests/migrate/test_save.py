@@ -78,12 +78,12 @@ def test_any_torch_reads_the_file_and_the_compiled_form_inside_gives_its_bits(sa
     _, path, frame = saved
     opened = open_torch(path)
     calls = {node.target for node in opened._program.graph.nodes if node.op == "call_function"}
-    assert torch.ops.workbench.tree_ensemble.default in calls
+    assert torch.ops.workbench.tree_classes.default in calls
     plain = torch.export.load(path)
     assert not any("workbench" in str(node.target) for node in plain.graph.nodes)
     monkeypatch.setattr(kernel, "compiled", lambda: None)
     without = open_torch(path)
-    assert torch.ops.workbench.tree_ensemble.default not in {node.target for node in without._program.graph.nodes}
+    assert torch.ops.workbench.tree_classes.default not in {node.target for node in without._program.graph.nodes}
     assert _same(without.predict(frame), opened.predict(frame))
 
 

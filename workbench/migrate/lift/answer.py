@@ -10,10 +10,8 @@ from torch import Tensor
 from workbench.migrate.lift.columns import CannotLift, Context
 from workbench.migrate.lift.ops import Op, Outputs
 from workbench.models.protocol import Piece, Plain
-from workbench.models.tree_kernel.op import two_classes
 
 Label = Literal["raw>0", "raw>=0", "argmax-raw", "argmax"]
-_RULES = {"raw>0": 0, "raw>=0": 1, "argmax": 2}
 
 
 class Answer(Op):
@@ -22,14 +20,12 @@ class Answer(Op):
 
     config: task; link; link_scale; label (its decision rule); scores (False: it only decides); raw (whether the sums
     are a margin); float32 (the library answers in float32: sums and scores are rounded to it); unanswered (a row may
-    have no answer); compiled (two classes are told apart by the operator `workbench::two_classes`).
+    have no answer).
     """
 
     name = "answer"
 
     def forward(self, x: Tensor, codes: Tensor) -> Outputs:
-        if self.config.get("compiled"):
-            return self._two_classes(x)
         raw = x.float().double() if self.config["float32"] else x
         if self.config["task"] == "regression":
             values = self._rounded(linked(raw, self.config)[:, 0])
@@ -41,13 +37,6 @@ class Answer(Op):
         if self.config["raw"]:
             outputs["raw"] = raw[:, 0] if raw.shape[1] == 1 else raw
         return outputs
-
-    def _two_classes(self, x: Tensor) -> Outputs:
-        """What the operations of the other methods give, by few calls: most of a single row's time goes into calls."""
-        single = bool(self.config["float32"])
-        raw = x.float().double() if single else x
-        scores, label = two_classes(raw, linked(raw, self.config), single, _RULES[str(self.config["label"])])
-        return {"scores": scores, "label": label, "raw": raw.squeeze(1)}
 
     def _scores(self, raw: Tensor) -> Tensor:
         scores = self._rounded(linked(raw, self.config))
@@ -79,7 +68,7 @@ def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
     if link in ("sigmoid", "sigmoid-ova"):
         scale = float(config["link_scale"])  # type: ignore[arg-type]
         # The product is also a copy side by side: torch's sigmoid has other bits for values that lie apart.
-        return torch.sigmoid(raw if scale == 1.0 and config.get("compiled") else raw * scale)
+        return torch.sigmoid(raw * scale)
     if link in ("sigmoid-shares", "huber-shares", "huber"):
         chance = torch.sigmoid(raw) if link == "sigmoid-shares" else (raw.clamp(-1.0, 1.0) + 1.0) / 2.0
         return chance if link == "huber" else _shares(chance)
@@ -121,9 +110,8 @@ def answer_op(
     raw: bool = True,
     float32: bool = False,
     unanswered: bool = False,
-    compiled: bool = False,
 ) -> Op:
-    """Answer for `outputs` raw sums; compiled: they come from the compiled kernel. Raises CannotLift where they do not fit the model's classes."""
+    """Answer for `outputs` raw sums. Raises CannotLift where they do not fit the model's classes."""
     classes, task = len(context.classes), context.task
     fits = outputs == 1 if task == "regression" else outputs == classes or (outputs == 1 and classes == 2)
     if not fits:
@@ -139,6 +127,4 @@ def answer_op(
     }
     if unanswered:
         config["unanswered"] = True
-    if compiled and outputs == 1 and task != "regression" and scores and raw and not unanswered and label in _RULES:
-        config["compiled"] = True
     return Answer(config)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.migrate.lift.decisions import Column, Ints, Numbering, goes_left
 from workbench.migrate.lift.tree_op import Leaves
-from workbench.models.tree_kernel.program import CODED, NUMBER, pack
+from workbench.models.tree_kernel.program import CODED, MOST_BITS, NUMBER, pack
 from workbench.models.trees import MISSING_NONE, Trees
 
 
@@ -120,7 +120,7 @@ def _nodes(
 ) -> tuple[Ints, Ints]:
     """Nodes [N + 1], the last one the leaf of an empty tree, and the roots [T]; empty: the row of values of that."""
     size = len(trees.feature) + 1
-    if size.bit_length() + test_bits + limit_bits > 62:
+    if size.bit_length() + test_bits + limit_bits > 62 or test_bits > MOST_BITS:
         raise ValueError(f"{size} nodes with {tests.count} tests do not fit in one integer per node")
     place = places_of(trees, numbers)
     inner = np.flatnonzero(trees.feature >= 0)

@@ -12,12 +12,15 @@ Values are added tree by tree in the model's own order (cumulative sum), which g
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from workbench.migrate.lift.ops import Op
-from workbench.models.tree_kernel.op import tree_ensemble
+from workbench.migrate.lift.ops import Chain, Op, Outputs
+from workbench.models.protocol import Plain
+from workbench.models.tree_kernel.op import tree_classes, tree_ensemble
+from workbench.models.tree_kernel.program import HEADER
 
 TINY = 1.0000000180025095e-35
 """float32(1e-35), what LightGBM takes for zero."""
@@ -145,16 +148,56 @@ class TreeEnsemble(Op):
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         return tree_ensemble(x, codes, self.program, int(self.config["outputs"]))  # type: ignore[arg-type]
 
+    @property
+    def single(self) -> bool:
+        """Sums are rounded to float32."""
+        return bool(self.program[HEADER["single"]])
+
+
+class TreeClasses(Op):
+    """Numbers [n, F] → scores [n, 2], label and raw of a binary model, in one call; its parts are the ensemble and the
+    answer that say the same one after the other.
+
+    config: single, scale, rule as `models.tree_kernel.op.tree_classes` takes them.
+    """
+
+    name = "tree-classes"
+
+    def forward(self, x: Tensor, codes: Tensor) -> Outputs:
+        said: Any = self.config
+        program: Any = self.parts[0].program
+        scores, label, raw = tree_classes(x, codes, program, said["single"], said["scale"], said["rule"])
+        return {"scores": scores, "label": label, "raw": raw}
+
+
+_RULES = {"raw>0": 0, "raw>=0": 1, "argmax": 2}
+
+
+def two_classes(trees: Op, answer: Op) -> Op | None:
+    """Both as one op; None where there is more to answer than two classes by a sigmoid."""
+    said: Any = answer.config
+    fits = said["task"] != "regression" and said["link"] == "sigmoid" and said["label"] in _RULES
+    if not (isinstance(trees, TreeEnsemble) and trees.config["outputs"] == 1 and fits):
+        return None
+    if not (said["scores"] and said["raw"]) or said.get("unanswered") or (said["float32"] and not trees.single):
+        return None
+    config: dict[str, Plain] = {
+        "single": bool(said["float32"]),
+        "scale": float(said["link_scale"]),
+        "rule": _RULES[said["label"]],
+    }
+    return TreeClasses(config, {}, [trees, answer])
+
 
 def one_form(op: Op, portable: bool) -> Op:
     """The op with one form of each ensemble in it: torch's own operators (portable), or the kernel's words alone."""
     if isinstance(op, TreeEnsemble) and portable:
         return op.parts[0]  # type: ignore[return-value]
-    twin = copy(op)
     parts = [] if isinstance(op, TreeEnsemble) else [one_form(part, portable) for part in op.parts]  # type: ignore[arg-type]
+    if isinstance(op, TreeClasses) and portable:
+        return Chain({}, {}, parts)
+    twin = copy(op)
     twin._modules = {"parts": nn.ModuleList(parts)}
-    if portable and "compiled" in op.config:
-        twin.config = {name: value for name, value in op.config.items() if name != "compiled"}
     return twin
 
 

@@ -24,6 +24,7 @@ from workbench.migrate.lift.columns import (
 from workbench.migrate.lift.encode import encoded, entry
 from workbench.migrate.lift.ensemble import ensemble
 from workbench.migrate.lift.ops import Beside, Op
+from workbench.migrate.lift.tree_op import two_classes
 from workbench.models.protocol import Piece
 from workbench.models.trees import Trees
 
@@ -59,21 +60,9 @@ def _answered(piece: Piece, context: Context, ops: list[Op], label: Label, link:
     link = link or trees.link
     if context.task != "regression" and link in ("identity", "exp") and options.get("raw", True):
         raise CannotLift(piece.kind, f"its objective gives no probability (link {link!r})", _OBJECTIVE)
-    return chain(
-        [
-            *ops,
-            answer_op(
-                piece,
-                context,
-                trees.n_outputs,
-                link=link,
-                link_scale=trees.link_scale,
-                label=label,
-                compiled=True,
-                **options,
-            ),
-        ]
-    )
+    last = answer_op(piece, context, trees.n_outputs, link=link, link_scale=trees.link_scale, label=label, **options)
+    together = two_classes(ops[-1], last)
+    return chain([*ops, last] if together is None else [*ops[:-1], together])
 
 
 _OBJECTIVE = "Train it with a probability objective such as binary:logistic, or declare the task a regression"
@@ -147,6 +136,9 @@ def _boosted(piece: Piece, columns: Columns, context: Context, float32: bool) ->
     if linear is not None:
         return chain([*ops, linear_answer(piece, linear, columns, context, float32)])
     ops += _raw(piece, columns, context, float32)
+    if piece.params.get("objective") == "binary:hinge" and piece.kind.endswith("Booster"):
+        # It decides, and gives no probability.
+        return chain([*ops, answer_op(piece, context, 1, label="raw>0", scores=False, float32=float32)])
     # Booster files of this objective answer log-odds, which the model door turns into a probability.
     link = "sigmoid" if piece.params.get("objective") == "binary:logitraw" and piece.kind.endswith("Booster") else ""
     return _answered(piece, context, ops, "argmax", float32=float32, link=link)

@@ -282,15 +282,27 @@ def run(
 
 
 @_kept
-def two_classes(
+def prepare(raw: Any, chance: Any, rows: Any, single: Any, scale: Any) -> None:  # pragma: no cover - compiled
+    """From the margins to what torch takes the sigmoid of (single: the exponential)."""
+    for row in range(rows):
+        margin = v.load_float(raw + 8 * row)
+        if single:
+            power = -np.float32(margin) * np.float32(scale)
+            v.store_float(chance + 8 * row, np.float64(np.float32(88.7) if power > np.float32(88.7) else power))
+        else:
+            v.store_float(chance + 8 * row, margin * scale)
+
+
+@_kept
+def finish(
     raw: Any, chance: Any, rows: Any, single: Any, rule: Any, scores: Any, label: Any
 ) -> None:  # pragma: no cover - compiled
-    """Addresses: raw, chance float64 [n], scores float64 [n, 2], label int64 [n]; the rest as `op.two_classes`."""
+    """From margins and torch's answer to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
     for row in range(rows):
         second, margin = v.load_float(chance + 8 * row), v.load_float(raw + 8 * row)
-        second = np.float64(np.float32(second)) if single else second
-        first = 1.0 - second
-        first = np.float64(np.float32(first)) if single else first
+        if single:
+            second = np.float64(np.float32(1.0) / (np.float32(second) + np.float32(1.0)))
+        first = np.float64(np.float32(1.0 - second)) if single else 1.0 - second
         v.store_float(scores + 16 * row, first)
         v.store_float(scores + 16 * row + 8, second)
         chosen = margin > 0.0 if rule == 0 else margin >= 0.0 if rule == 1 else second > first

@@ -1,9 +1,10 @@
 # mypy: disable-error-code="no-untyped-call"
 """The operators that torch sees, and who answers them.
 
-`workbench::tree_ensemble`: raw sums of the trees. `workbench::two_classes`: scores and label of a binary model from its
-margin and its chance. On a CPU numba's kernels; where there are none, plain torch operators, with the same bits.
-They work inside torch.compile and torch.export as opaque calls, and take the threads `torch.set_num_threads` gives.
+`workbench::tree_ensemble`: raw sums of the trees. `workbench::tree_classes`: a binary model's scores, label and margin
+in one call, for a single row spends its time on calls. On a CPU numba's kernels; where there are none, plain torch
+operators, with the same bits. They work inside torch.compile and torch.export as opaque calls, and take the threads
+that `torch.set_num_threads` gives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from itertools import pairwise
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,17 +29,20 @@ Run = Callable[..., None]
 
 _library = torch.library.Library("workbench", "DEF")
 _library.define("tree_ensemble(Tensor numbers, Tensor codes, Tensor program, int outputs) -> Tensor")
-_library.define("two_classes(Tensor raw, Tensor chance, bool single, int rule) -> (Tensor, Tensor)")
+_library.define(
+    "tree_classes(Tensor numbers, Tensor codes, Tensor program, bool single, float scale, int rule)"
+    " -> (Tensor, Tensor, Tensor)"
+)
 
 
 @functools.cache
-def compiled() -> tuple[Run, Run] | None:
+def compiled() -> tuple[Run, Run, Run] | None:
     """The compiled kernels; None where numba is not installed, or too old for them."""
     try:
         from workbench.models.tree_kernel import cpu
     except ImportError:
         return None
-    return cpu.run, cpu.two_classes
+    return cpu.run, cpu.prepare, cpu.finish
 
 
 def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
@@ -51,50 +56,65 @@ def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int)
     return sums
 
 
-def two_classes(raw: Tensor, chance: Tensor, single: bool, rule: int) -> tuple[Tensor, Tensor]:
-    """raw, chance float64 [n, 1] → scores [n, 2], label int64 [n].
+def tree_classes(
+    numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores [n, 2], label int64 [n] and margin [n] of trees with one output: chance = 1 / (1 + exp(-margin * scale)).
 
-    single: scores are rounded to float32. rule: the second class where raw > 0 (0), raw >= 0 (1) or its score is the
-    higher (2).
+    single: in float32 steps, as XGBoost's. rule: the second class where the margin is > 0 (0), >= 0 (1) or its score is
+    the higher one (2).
     """
-    if type(raw) is Tensor and raw.is_cpu and not torch.compiler.is_compiling():
-        return classes_on_cpu(raw, chance, single, rule)
-    both: tuple[Tensor, Tensor] = torch.ops.workbench.two_classes.default(raw, chance, single, rule)
-    return both
+    if type(numbers) is Tensor and numbers.is_cpu and not torch.compiler.is_compiling():
+        return classes_on_cpu(numbers, codes, program, single, scale, rule)
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.workbench.tree_classes.default(
+        numbers, codes, program, single, scale, rule
+    )
+    return found
 
 
-def _asks(program: Tensor) -> tuple[int, int]:
+def _asks(program: Tensor) -> tuple[int, int, int]:
     """Hold a program against itself, once: the kernel follows what it says."""
     try:
-        asks: tuple[int, int] = program._asks  # type: ignore[attr-defined]
+        asks: tuple[int, int, int] = program._asks  # type: ignore[attr-defined]
     except AttributeError:
         program._asks = asks = check(program.cpu().numpy())  # type: ignore[attr-defined]
     return asks
 
 
-def _hold(numbers: Tensor, codes: Tensor, program: Tensor) -> None:
+def _hold(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> None:
     asks = _asks(program)
-    if numbers.shape[1] < asks[0] or codes.shape[1] < asks[1] or numbers.shape[0] != codes.shape[0]:
-        raise ValueError(f"the trees ask for {asks} numbers and codes, got {[*numbers.shape]} and {[*codes.shape]}")
+    rows, width = numbers.shape
+    if width < asks[0] or codes.shape[1] < asks[1] or rows != codes.shape[0] or outputs != asks[2]:
+        given = [*numbers.shape], [*codes.shape], outputs
+        raise ValueError(f"the trees read (numbers, codes) and give (outputs): {asks}, and were called with {given}")
 
 
-def trees_on_cpu(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
-    _hold(numbers, codes, program)
-    kernels = compiled()
-    if kernels is None:
-        return plain.tree_ensemble(numbers, codes, program)
+def _empty(shape: tuple[int, ...], kind: type = np.float64) -> Tensor:
+    """By numpy: half the time of torch.empty."""
+    return torch.from_numpy(np.empty(shape, dtype=kind))
+
+
+def _sums(run: Run, numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
     if numbers.dtype is not torch.float64 or not numbers.is_contiguous():
         numbers = numbers.double().contiguous()
     if not codes.is_contiguous():
         codes = codes.contiguous()
     rows, width = numbers.shape
-    out = torch.empty((rows, outputs), dtype=torch.float64)
+    out = _empty((rows, outputs))
     given = (program.data_ptr(), numbers.data_ptr(), width, codes.data_ptr(), codes.shape[1], out.data_ptr())
     if rows < 2 * THREAD_ROWS or (threads := min(torch.get_num_threads(), rows // THREAD_ROWS)) < 2:
-        kernels[0](*given, 0, rows)
+        run(*given, 0, rows)
     else:
-        _shared(kernels[0], given, rows, threads)
+        _shared(run, given, rows, threads)
     return out
+
+
+def trees_on_cpu(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
+    _hold(numbers, codes, program, outputs)
+    kernels = compiled()
+    if kernels is None:
+        return plain.tree_ensemble(numbers, codes, program)
+    return _sums(kernels[0], numbers, codes, program, outputs)
 
 
 def _shared(run: Run, given: tuple[Any, ...], rows: int, threads: int) -> None:
@@ -109,36 +129,55 @@ def _shared(run: Run, given: tuple[Any, ...], rows: int, threads: int) -> None:
 
 
 def _trees_elsewhere(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
-    _hold(numbers, codes, program)
+    _hold(numbers, codes, program, outputs)
     return plain.tree_ensemble(numbers, codes, program)
 
 
-def classes_on_cpu(raw: Tensor, chance: Tensor, single: bool, rule: int) -> tuple[Tensor, Tensor]:
-    kernels, rows = compiled(), raw.shape[0]
-    if kernels is None or not (raw.is_contiguous() and chance.is_contiguous()):
-        return plain.two_classes(raw, chance, single, rule)
-    scores, label = torch.empty((rows, 2), dtype=torch.float64), torch.empty(rows, dtype=torch.int64)
-    kernels[1](raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
-    return scores, label
+def classes_on_cpu(
+    numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    _hold(numbers, codes, program, 1)
+    kernels = compiled()
+    if kernels is None:
+        return plain.tree_classes(numbers, codes, program, single, scale, rule)
+    raw = _sums(kernels[0], numbers, codes, program, 1)
+    rows = numbers.shape[0]
+    chance, scores, label = _empty((rows,)), _empty((rows, 2)), _empty((rows,), np.int64)
+    kernels[1](raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
+    # The exponential is torch's own, so that the portable form has the same bits.
+    _ = chance.exp_() if single else chance.sigmoid_()
+    kernels[2](raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
+    return scores, label, raw.squeeze_(1)
+
+
+def _classes_elsewhere(
+    numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    _hold(numbers, codes, program, 1)
+    return plain.tree_classes(numbers, codes, program, single, scale, rule)
 
 
 def _sums_shape(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
     return numbers.new_empty((numbers.shape[0], outputs), dtype=torch.float64)
 
 
-def _classes_shape(raw: Tensor, chance: Tensor, single: bool, rule: int) -> tuple[Tensor, Tensor]:
-    return raw.new_empty((raw.shape[0], 2)), raw.new_empty(raw.shape[0], dtype=torch.int64)
+def _classes_shape(
+    numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    rows, kind = numbers.shape[0], torch.float64
+    label = numbers.new_empty(rows, dtype=torch.int64)
+    return numbers.new_empty((rows, 2), dtype=kind), label, numbers.new_empty(rows, dtype=kind)
 
 
 _library.impl("tree_ensemble", trees_on_cpu, "CPU")
 _library.impl("tree_ensemble", _trees_elsewhere, "CUDA")
-_library.impl("two_classes", classes_on_cpu, "CPU")
-_library.impl("two_classes", plain.two_classes, "CUDA")
+_library.impl("tree_classes", classes_on_cpu, "CPU")
+_library.impl("tree_classes", _classes_elsewhere, "CUDA")
 torch.library.register_fake("workbench::tree_ensemble", _sums_shape, lib=_library)
-torch.library.register_fake("workbench::two_classes", _classes_shape, lib=_library)
+torch.library.register_fake("workbench::tree_classes", _classes_shape, lib=_library)
 
 DIRECT: dict[Any, Callable[..., Any]] = {
     torch.ops.workbench.tree_ensemble.default: tree_ensemble,
-    torch.ops.workbench.two_classes.default: two_classes,
+    torch.ops.workbench.tree_classes.default: tree_classes,
 }
 """Our operators, and the shorter way to each for a graph that runs outside of torch's tracing."""

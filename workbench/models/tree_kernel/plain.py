@@ -95,14 +95,17 @@ def _sets(head: dict[str, int], said: dict[str, int], program: Tensor, symbol: T
     tests[said["first_test"] : said["first_test"] + said["sets"]] = bit
 
 
-def two_classes(raw: Tensor, chance: Tensor, single: bool, rule: int) -> tuple[Tensor, Tensor]:
-    """Scores [n, 2] and label [n] (see `op.two_classes`)."""
-    second = _rounded(chance, single)
-    scores = torch.cat([_rounded(1.0 - second, single), second], dim=1)
-    if rule == 2:
-        return scores, scores.argmax(dim=1)
-    return scores, ((raw[:, 0] > 0) if rule == 0 else (raw[:, 0] >= 0)).long()
-
-
-def _rounded(x: Tensor, single: bool) -> Tensor:
-    return x.float().double() if single else x
+def tree_classes(
+    numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, label and margin (see `op.tree_classes`)."""
+    raw = tree_ensemble(numbers, codes, program)
+    if single:
+        second = (1.0 / (torch.exp((-raw.float() * scale).clamp(max=88.7).double()).float() + 1.0)).double()
+        scores = torch.cat([(1.0 - second).float().double(), second], dim=1)
+    else:
+        second = torch.sigmoid(raw * scale)
+        scores = torch.cat([1.0 - second, second], dim=1)
+    margin = raw[:, 0]
+    chosen = margin > 0 if rule == 0 else margin >= 0 if rule == 1 else scores[:, 1] > scores[:, 0]
+    return scores, chosen.long(), margin

@@ -4,7 +4,7 @@ A value of a column first becomes a *symbol* (the interval between two threshold
 A symbol is then written down as the ordered numbers the nodes compare, one per *test* (a way of asking a column).
 Test 0 is always 0. A node is one word: `left << (test_bits + limit_bits) | test << limit_bits | limit`; the row goes
 to `left`, or to `left + 1` where the number of its test is above the limit. A leaf asks test 0, and its limit is its
-row of values.
+row of values, its left itself.
 
 Words, from the start: `HEADER` (name → place), then the parts, each at the offset the header names:
 columns [C, COLUMN], edges float64, sets (bit tables), roots [T], nodes [N], values float64 [P, L], base float64 [K].
@@ -40,6 +40,8 @@ zero: 1 where a zero is missing. sets, set_words: number of bit tables and words
 whose bit s says that symbol s goes right; the tables start at word `first` of `sets`."""
 
 NUMBER, CODED, CODE = 0, 1, 2
+MOST_BITS = 24
+"""Of a test's number."""
 
 
 def pack(
@@ -74,8 +76,10 @@ def pack(
     return np.concatenate([np.array([header[name] for name in HEADER], dtype=np.int64), *parts.values()])
 
 
-def check(program: Ints) -> tuple[int, int]:
-    """Hold every size, place and index against the words before anything follows them: (numbers, codes) it reads.
+def check(program: Ints) -> tuple[int, int, int]:
+    """Hold every size, place and index against the words before anything follows them.
+
+    (numbers, codes) it reads and how many outputs it gives.
 
     Raises Refused naming what is wrong. Every node's children lie after it, so a walk ends.
     """
@@ -83,8 +87,10 @@ def check(program: Ints) -> tuple[int, int]:
         raise Refused("the tree program is not one this version writes: make the candidate anew")
     head = {name: int(program[place]) for name, place in HEADER.items()}
     _require(all(value >= 0 for name, value in head.items() if name != "divide"), "a size below 0")
+    _require(head["test_bits"] <= MOST_BITS and head["tests"] <= 1 << head["test_bits"], "tests that fit no word")
     _require(head["trees"] > 0 and head["outputs"] > 0 and head["width"] in (1, head["outputs"]), "no output")
     _require(head["width"] > 1 or head["trees"] % head["outputs"] == 0, "trees that fit no output")
+    _require(bool(program[HEADER["divide"]].view(np.float64) > 0), "a division by nothing")
     parts = {name: _part(program, head, name) for name in _LENGTHS}
     records = parts["at_columns"].reshape(-1, len(COLUMN))
     asks = [0, 0]
@@ -94,7 +100,7 @@ def check(program: Ints) -> tuple[int, int]:
         which = int(said["kind"] == CODE)
         asks[which] = max(asks[which], said["source"] + 1)
     _check_nodes(parts["at_nodes"], parts["at_roots"], head)
-    return asks[0], asks[1]
+    return asks[0], asks[1], head["outputs"]
 
 
 _LENGTHS = {
@@ -125,10 +131,11 @@ def _check_column(said: dict[str, int], head: dict[str, int]) -> None:
         inside = said["first"] >= 0 and said["count"] > 0 and said["first"] + said["count"] <= head["edges"]
         _require(inside and max(said["low"], said["high"]) < head["tests"], "a column out of range")
         return
+    _require(said["count"] > 0 and said["set_words"] > 0, "a set of nothing")
     symbols = said["count"] + (2 if said["kind"] == CODED else 0)
     words = said["sets"] * said["set_words"]
     inside = said["first"] >= 0 and words >= 0 and said["first"] + words <= head["set_words"]
-    _require(inside and 0 <= symbols <= 64 * said["set_words"], "a set out of range")
+    _require(inside and symbols <= 64 * said["set_words"], "a set out of range")
     _require(said["first_test"] > 0 and said["first_test"] + said["sets"] <= head["tests"], "a set out of range")
 
 
@@ -138,6 +145,7 @@ def _check_nodes(nodes: Ints, roots: Ints, head: dict[str, int]) -> None:
     test, left = (nodes >> limit_bits) & ((1 << test_bits) - 1), nodes >> (limit_bits + test_bits)
     leaf = test == 0
     _require(bool((test < head["tests"]).all()), "a node that asks what is not there")
+    _require(bool((left[leaf] == np.flatnonzero(leaf)).all()), "a leaf that leads on")
     _require(bool((left[~leaf] > np.flatnonzero(~leaf)).all()), "a node that leads back")
     _require(
         bool((left[~leaf] + 1 < len(nodes)).all() and (roots >= 0).all() and (roots < len(nodes)).all()), "a way out"
