@@ -43,10 +43,10 @@ SAME = {LEGACY: (LEGACY, CONTROL), CANDIDATE: (CANDIDATE, AGAIN)}
 
 BLOCKS = ("round", *(f"{side} {clock}" for clock in ("wall", "CPU") for side in SIDES))
 
-LEAST = 20
-"""Rounds before a verdict: so many blocks of each of the four."""
+LEAST = 16
+"""Rounds before a verdict: 32 blocks of each model, for it comes twice."""
 
-LOOK = 5
+LOOK = 4
 """Rounds between two looks at whether the times are precise enough."""
 
 
@@ -199,7 +199,7 @@ class Plan(NamedTuple):
     @classmethod
     def of(cls, seconds: tuple[float, float], block: float) -> Plan:
         """seconds: of a typical call of each side. A side gets at least `block` s a round, in two or four slices."""
-        passes = 2 if max(seconds) <= block / 4 else 1
+        passes = 2 if max(seconds) <= block / 16 else 1  # longer calls would make the four slices much too long
         calls = _calls(seconds[0], block / passes / 2), _calls(seconds[1], block / passes / 2)
         # Slices as long as a block are blocks themselves: two of them a round.
         blocks = 2 if min(seconds) >= block else 1
