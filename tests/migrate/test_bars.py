@@ -12,7 +12,7 @@ import xgboost
 from lift_parity import lifted
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from workbench.migrate.lift import CannotLift, lift
+from workbench.migrate.lift import lift
 from workbench.models import open_model
 
 ROWS = 20_000
@@ -101,14 +101,6 @@ def test_wrappers_code_their_categories_by_place(library, rows):
         "xgboost": xgboost.XGBClassifier(n_estimators=20, enable_categorical=True, n_jobs=1),
     }[library].fit(X, y ^ late.isin([10, 30]))
     assert (np.abs(lifted(model, X).predict(X.assign(late=late)).scores - model.predict_proba(X)) <= 1e-6).all()
-
-
-def test_a_number_that_stands_for_missing_is_refused(rows):
-    frame, y = rows
-    X = frame[["cents", "opened"]]
-    model = xgboost.XGBClassifier(n_estimators=2, missing=0.0, n_jobs=1).fit(X, y)
-    with pytest.raises(CannotLift, match=r"takes 0\.0 for missing"):
-        lifted(model, X)
 
 
 def test_lightgbm_regression_and_log_odds(rows, tmp_path):

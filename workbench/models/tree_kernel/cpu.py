@@ -39,12 +39,12 @@ _RECORD = len(COLUMN)
 def _kept(function: Callable[..., Any]) -> Any:
     """Compiled at the first call, and kept on disk where numba finds a place to write."""
     try:
-        return njit(nogil=True, cache=True)(function)
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written
-        return njit(nogil=True)(function)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
-_part = njit(nogil=True, forceinline=True)
+_part = njit(nogil=True, forceinline=True, error_model="numpy")
 """Compiled as part of what calls it."""
 
 
@@ -158,11 +158,14 @@ def _add(program: Any, leaf: Any, tree: Any, sums: Any) -> None:  # pragma: no c
         v.store_floats(place, v.single(total) if v.word(program, _SINGLE) else total)
 
 
-@_part
-def _many(
+@_kept
+def many(
     program: Any, numbers: Any, step: Any, codes: Any, code_step: Any, out: Any, start: Any, stop: Any
 ) -> None:  # pragma: no cover - compiled
-    """Raw sums of rows start … stop, block by block, LANES rows at a time through each tree."""
+    """Raw sums of rows start … stop, block by block, LANES rows at a time through each tree.
+
+    Addresses: program (checked), numbers float64 [n, step], codes int64 [n, code_step], out float64 [n, K].
+    """
     n_tests, outputs = v.word(program, _TESTS), v.word(program, _OUTPUTS)
     groups = min(max(SCRATCH // (4 * LANES * n_tests), 1), (stop - start + LANES - 1) >> SHIFT)
     tests = np.zeros(groups * n_tests * LANES, np.int32)
@@ -262,16 +265,10 @@ def _one(program: Any, tests: Any, leaf: Any, out: Any) -> None:  # pragma: no c
 
 
 @_kept
-def run(
+def few(
     program: Any, numbers: Any, step: Any, codes: Any, code_step: Any, out: Any, start: Any, stop: Any
 ) -> None:  # pragma: no cover - compiled
-    """Raw sums out [n, K] of rows start … stop.
-
-    Addresses: program (checked), numbers float64 [n, step], codes int64 [n, code_step], out float64 [n, K].
-    """
-    if stop - start >= LANES:
-        _many(program, numbers, step, codes, code_step, out, start, stop)
-        return
+    """As `many`, one row after the other, LANES trees side by side."""
     tests = np.zeros(v.word(program, _TESTS), np.int32)
     leaf = np.empty(v.word(program, _TREES) + LANES, np.int64)
     for row in range(start, stop):

@@ -22,6 +22,9 @@ from torch import Tensor
 from workbench.models.tree_kernel import plain
 from workbench.models.tree_kernel.program import check
 
+MANY = 32
+"""Rows that go through a tree side by side; fewer go one by one."""
+
 THREAD_ROWS = 4_096
 """Rows for each thread, at least."""
 
@@ -36,13 +39,13 @@ _library.define(
 
 
 @functools.cache
-def compiled() -> tuple[Run, Run, Run] | None:
+def compiled() -> tuple[Run, Run, Run, Run] | None:
     """The compiled kernels; None where numba is not installed, or too old for them."""
     try:
         from workbench.models.tree_kernel import cpu
     except ImportError:
         return None
-    return cpu.run, cpu.prepare, cpu.finish
+    return cpu.few, cpu.many, cpu.prepare, cpu.finish
 
 
 def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
@@ -94,7 +97,7 @@ def _empty(shape: tuple[int, ...], kind: type = np.float64) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=kind))
 
 
-def _sums(run: Run, numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
+def _sums(kernels: tuple[Run, ...], numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
     if numbers.dtype is not torch.float64 or not numbers.is_contiguous():
         numbers = numbers.double().contiguous()
     if not codes.is_contiguous():
@@ -102,10 +105,12 @@ def _sums(run: Run, numbers: Tensor, codes: Tensor, program: Tensor, outputs: in
     rows, width = numbers.shape
     out = _empty((rows, outputs))
     given = (program.data_ptr(), numbers.data_ptr(), width, codes.data_ptr(), codes.shape[1], out.data_ptr())
-    if rows < 2 * THREAD_ROWS or (threads := min(torch.get_num_threads(), rows // THREAD_ROWS)) < 2:
-        run(*given, 0, rows)
+    if rows < MANY:
+        kernels[0](*given, 0, rows)
+    elif rows < 2 * THREAD_ROWS or (threads := min(torch.get_num_threads(), rows // THREAD_ROWS)) < 2:
+        kernels[1](*given, 0, rows)
     else:
-        _shared(run, given, rows, threads)
+        _shared(kernels[1], given, rows, threads)
     return out
 
 
@@ -114,7 +119,7 @@ def trees_on_cpu(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) 
     kernels = compiled()
     if kernels is None:
         return plain.tree_ensemble(numbers, codes, program)
-    return _sums(kernels[0], numbers, codes, program, outputs)
+    return _sums(kernels, numbers, codes, program, outputs)
 
 
 def _shared(run: Run, given: tuple[Any, ...], rows: int, threads: int) -> None:
@@ -140,13 +145,13 @@ def classes_on_cpu(
     kernels = compiled()
     if kernels is None:
         return plain.tree_classes(numbers, codes, program, single, scale, rule)
-    raw = _sums(kernels[0], numbers, codes, program, 1)
+    raw = _sums(kernels, numbers, codes, program, 1)
     rows = numbers.shape[0]
     chance, scores, label = _empty((rows,)), _empty((rows, 2)), _empty((rows,), np.int64)
-    kernels[1](raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
+    kernels[2](raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
     # The exponential is torch's own, so that the portable form has the same bits.
     _ = chance.exp_() if single else chance.sigmoid_()
-    kernels[2](raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
+    kernels[3](raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
     return scores, label, raw.squeeze_(1)
 
 
