@@ -28,6 +28,8 @@ from fuzz_parsers import PARSERS, Parser
 from workbench.models import ModelError
 
 PATIENCE = 10.0
+STARTING = 600.0
+"""Seconds one file may take; what libraries and whole files may, on a busy machine."""
 SPARE = 1 << 30
 """Bytes a parser may take beyond what the process had before."""
 Report = tuple[str, str]
@@ -102,12 +104,14 @@ def run(name: str, minutes: float, seed: int, keep: Path) -> int:
 
 def _reports(reader: Connection, end: float) -> Iterator[tuple[int, Report]]:
     """What became of each file, until the process dies, hangs or the time is over."""
-    patience, trying = 180.0, -1
+    patience, trying = STARTING, -1
     while time.monotonic() < end:
         try:
             number, report = reader.recv() if reader.poll(patience) else (trying, ("hang", f"{patience:g} s"))
         except EOFError:
             number, report = trying, ("the process died", "")
+        if report is not None and number < 0:
+            raise RuntimeError(f"the parser's process did not start within {STARTING:g} s: {report[0]}")
         if report is not None:
             yield number, report
         if report is not None and report[0] in ("hang", "the process died"):

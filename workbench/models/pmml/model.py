@@ -17,6 +17,7 @@ from workbench.models.pmml.ensemble import ensemble
 from workbench.models.pmml.expressions import Functions, defined, derived
 from workbench.models.pmml.fields import DataField, MiningField, dictionary, schema, target_of
 from workbench.models.pmml.general import general
+from workbench.models.pmml.linear import coefficients
 from workbench.models.pmml.mining import Made, mining
 from workbench.models.pmml.regression import regression, scorecard
 from workbench.models.pmml.trees import tree
@@ -162,11 +163,21 @@ class PmmlModel(OpenModel):
     def describe(self) -> Piece:
         """`pmml.<model>`, with its trees where they fit the IR, else why not in `params["trees_refused"]`."""
         kind, version = f"pmml.{self.element.tag}", str(self.about["pmml"])
+        if self.element.tag == "RegressionModel":
+            return Piece(kind, version, {**self.about, **self._coefficients()})
         try:
             trees = ensemble(self.element, self.labels, self.active, self.document.fields)
         except ModelError as error:
             return Piece(kind, version, {**self.about, "trees_refused": str(error)})
         return Piece(kind, version, self.about, trees=trees)
+
+    def _coefficients(self) -> dict[str, Plain]:
+        """Of a regression that can be lifted, else why it cannot, as `trees_refused`."""
+        try:
+            found = coefficients(self.element, self.labels, self.active, self.document.fields)
+        except ModelError as error:
+            return {"trees_refused": str(error)}
+        return {**found, "classes": list(self.labels)}
 
 
 def _model(root: Element) -> Element:
