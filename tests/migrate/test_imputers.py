@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +13,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from workbench.migrate.lift import CannotLift
+from workbench.migrate.lift import CannotLift, lift
+from workbench.models import open_model
 from workbench.models.knowledge import known
 from workbench.models.pieces import sklearn_piece
 
@@ -75,6 +77,19 @@ def test_the_named_difference_and_nothing_more(rows):
     assert not np.allclose(among, alone, rtol=1e-9)
     np.testing.assert_allclose(shown(model, empty)[0], among, rtol=1e-12)
     np.testing.assert_allclose(shown(model, empty.iloc[:1])[0], among, rtol=1e-12)
+
+
+def test_from_a_file_read_where_nobody_asked_for_the_experiment(rows, tmp_path):
+    """The model's own process knows it by its public name as well."""
+    train, new = rows
+    model = make_pipeline(IterativeImputer(max_iter=2), StandardScaler(), LogisticRegression())
+    joblib.dump(model.fit(train, train.e > 3), tmp_path / "model.joblib")
+    opened = open_model(tmp_path / "model.joblib")
+    try:
+        found = lift(opened).predict(new)
+    finally:
+        opened.close()
+    np.testing.assert_allclose(found.scores, model.predict_proba(new), rtol=0, atol=1e-10)
 
 
 def test_before_a_model(rows):

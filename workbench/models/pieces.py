@@ -40,6 +40,12 @@ TEMPLATES = ("estimator", "base_estimator", "estimator_", "base_estimator_")
 CHECK_ONLY = "partial:sklearn.utils.validation.check_array"
 """The function HistGradientBoosting puts on its numeric columns: it checks them and changes nothing."""
 
+EXPERIMENTAL = {
+    "sklearn.impute._iterative": "sklearn.impute",
+    "sklearn.model_selection._search_successive_halving": "sklearn.model_selection",
+}
+"""Modules whose classes are offered only on request, and where they are then."""
+
 Named = tuple[tuple[str, Any], ...]
 
 
@@ -112,10 +118,8 @@ def public_name(cls: type) -> str:
         module = sys.modules.get(".".join(parts[:depth]))
         # vars, not getattr: a lazy package would import what nobody asked for.
         if module is not None and vars(module).get(cls.__name__) is cls:
-            return f"{module.__name__}.{cls.__qualname__}"
-    # An experimental class is offered on request only, but has its public name.
-    public = cls.__module__.rsplit("._", 1)[0] if cls.__module__.startswith("sklearn.impute.") else cls.__module__
-    return f"{public}.{cls.__qualname__}"
+            return f"{EXPERIMENTAL.get(module.__name__, module.__name__)}.{cls.__qualname__}"
+    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def version_of(cls: type) -> str:
