@@ -1,4 +1,4 @@
-"""Both models timed in turns, each in its own process on one thread, with the legacy model against itself as control.
+"""Both models timed in turns, each in its own process, with the legacy model against itself as control.
 
 A speed-up is legacy time / candidate time: 2 means twice as fast. Where the control is not 1 there is no verdict.
 """
@@ -142,7 +142,7 @@ def _softened(finding: Finding) -> Finding:
 
 
 def _conclusion(told: speed.Session, limits: Limits) -> Finding:
-    machine = Table(title="The machine; one thread", columns=("what", "is"), rows=told.machine)
+    machine = Table(title="The machine", columns=("what", "is"), rows=told.machine)
     title, best = speed.sentence(told.race)
     if best is None:
         return SPEED.found(status=Status.ABSENT, reason=f"no steady comparison. {speed.QUIET}", details=(machine,))

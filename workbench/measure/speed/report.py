@@ -52,7 +52,9 @@ def listed(found: Comparison) -> tuple[Listed, ...]:
 def machine(pair: Pair, watch: Watch | None = None) -> tuple[tuple[str, str], ...]:
     """Rows (what, is) of what the times depend on, and of what else was at work meanwhile."""
     where = "each in a process of its own" if all(side.hosted for side in pair) else "not both in their own process"
-    return (("models", where), *environment().items(), *(watch.told() if watch else ()))
+    threads = [str(getattr(getattr(side.host, "options", None), "threads", "unknown")) for side in pair]
+    beside = ("threads of legacy, of candidate", ", ".join(threads))
+    return (("models", where), beside, *environment().items(), *(watch.told() if watch else ()))
 
 
 def percentiles(found: Comparison) -> Rows:
