@@ -52,7 +52,7 @@ def test_a_linear_booster_answers_as_xgboost(
             np.testing.assert_allclose(got[:, 1] if task == "binary" else got, want, rtol=2e-6, atol=1e-6)
     piece = model.describe()
     assert piece.trees is None
-    assert "gblinear" in str(piece.params["trees_refused"])
+    assert [name for name, _ in piece.children] == ["linear"]
     with pytest.raises(ModelError, match="option rounds is for trees"):
         opened("m.ubj", folder=tmp_path, rounds=3)
 
@@ -65,7 +65,7 @@ def test_a_linear_booster_in_a_wrapper_is_never_an_ensemble_of_no_trees(
     )
     piece = sklearn_piece(wrapper)
     assert piece.trees is None
-    assert "gblinear" in str(piece.params["trees_refused"])
+    assert [name for name, _ in piece.children] == ["linear"]
 
 
 def test_a_hinge_only_decides(numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open) -> None:
@@ -106,3 +106,16 @@ def test_what_a_fuzzer_found(numbers: pd.DataFrame, answers: dict[str, Any], pat
         return
     with pytest.raises(Refused, match="2 trees, but 1 outputs"):
         read_xgboost(json.dumps(document).encode())
+
+
+def test_a_hinge_lifts_to_its_decisions(
+    numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open
+) -> None:
+    from workbench.migrate.lift import lift
+
+    settings = {"objective": "binary:hinge", "nthread": 1}
+    xgboost.train(settings, xgboost.DMatrix(numbers, label=answers["binary"]), 6).save_model(tmp_path / "m.ubj")
+    model = opened("m.ubj", folder=tmp_path)
+    legacy, lifted = model.predict(numbers), lift(model).predict(numbers)
+    assert lifted.scores is None
+    np.testing.assert_array_equal(lifted.labels, legacy.labels)
