@@ -19,7 +19,9 @@ from workbench.evidence import Status
 from workbench.models import Input
 from workbench.models.pieces import sklearn_piece
 from workbench.models.protocol import Piece
+from workbench.models.sandbox import Protection
 from workbench.models.sklearn_inputs import asked
+from workbench.models.trust import Trust
 
 CALIBRATED = CalibratedClassifierCV(LinearSVC(), cv=2)
 
@@ -148,3 +150,23 @@ def test_a_kind_nobody_knows_is_absent_not_passed(rows):
     assert (
         _run(booster, frame[["seen", "size"]], y)["compatibility/piece[lightgbm.LGBMClassifier]"].status is Status.PASS
     )
+
+
+def test_how_a_model_was_opened_is_part_of_the_evidence():
+    def opened(**facts):
+        model = Described(Piece("python.function"), (Input("a"),))
+        for name, value in {"answered_by": "scikit-learn 1.2.2", **facts}.items():
+            setattr(model, name, value)
+        return next(
+            (one for one in compatibility.run(model, compatibility.Params()) if one.id == "compatibility/opened"), None
+        )
+
+    walls = opened(protection=Protection(True), trust=None)
+    assert walls.status is Status.INFO
+    assert "no network" in walls.title
+    word = {"by": "Ada Lovelace", "on": "2026-01-01", "sha256": "0" * 64, "why": "made by our own team"}
+    trusted = opened(protection=Protection(False, "it is not installed"), trust=Trust.read(word))
+    assert trusted.status is Status.WARN
+    assert "Ada Lovelace vouched for this file on 2026-01-01" in trusted.title
+    assert "it is not installed" in str(trusted.details[0].rows)
+    assert opened() is None

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from workbench import audit
 from workbench.audit import Kind
 from workbench.evidence import Finding, Measure, Status, Table
+from workbench.measure.blur import blurs
 from workbench.models import Model
 from workbench.models.knowledge import ORDER, Known, looked_up, whole
 from workbench.models.protocol import Piece
@@ -50,7 +48,13 @@ FLOAT32 = Kind(
     fix="Keep float64 for these features (the lift does), also when the model is later tuned or quantised.",
     source="IEEE 754-2019, binary32",
 )
-KINDS = (PIECE, WHOLE, EFFORT, INPUTS, FLOAT32)
+OPENED = Kind(
+    id="compatibility/opened",
+    title="How the model was opened",
+    why="A pickle runs code as it is opened: what it could reach, and on whose word, belongs to the evidence.",
+    fix="Save the model in a form that runs no code (ONNX, skops), or keep the word of who vouches up to date.",
+)
+KINDS = (PIECE, WHOLE, EFFORT, INPUTS, FLOAT32, OPENED)
 
 STATUS = {
     "exact": Status.PASS,
@@ -88,6 +92,8 @@ def run(legacy: Model, params: Params) -> Iterator[Finding]:
     yield _effort(parts)
     yield _inputs(legacy)
     yield _float32([part.trees for _, part, _ in parts if part.trees is not None], params)
+    if getattr(legacy, "protection", None) is not None:
+        yield _opened(legacy)
 
 
 def _piece(kind: str, parts: list[tuple[str, Piece, Known]]) -> Finding:
@@ -146,40 +152,16 @@ def _inputs(legacy: Model) -> Finding:
     )
 
 
-@dataclass(frozen=True)
-class Blur:
-    """How a feature's thresholds stand to float32. step: its spacing there; gap: median distance between thresholds.
-
-    share: of values between two thresholds, those too near to one for float32 to tell the side. merged: thresholds
-    that become equal.
-    """
-
-    feature: str
-    largest: float
-    step: float
-    gap: float
-    share: float
-    merged: int
-
-
-def blurs(trees: Trees) -> list[Blur]:
-    """Every numeric feature with two thresholds or more; infinite ones (missing against the rest) left out."""
-    numeric = (trees.feature >= 0) & (trees.category < 0) & np.isfinite(trees.threshold)
-    found = []
-    for feature in np.unique(trees.feature[numeric]):
-        thresholds = np.unique(trees.threshold[numeric & (trees.feature == feature)])
-        if len(thresholds) > 1:
-            found.append(_blur(trees.features[feature], thresholds))
-    return found
-
-
-def _blur(name: str, thresholds: NDArray[np.float64]) -> Blur:
-    largest = float(np.abs(thresholds).max())
-    with np.errstate(over="ignore"):
-        single = thresholds.astype(np.float32)
-    step = float(np.spacing(np.float32(largest)))
-    gap = float(np.median(np.diff(thresholds)))
-    return Blur(name, largest, step, gap, min(1.0, step / gap), int(len(thresholds) - len(np.unique(single))))
+def _opened(legacy: Model) -> Finding:
+    """Of a model in a process of its own."""
+    facts = {name: str(getattr(legacy, name, "") or "") for name in ("answered_by", "protection", "trust")}
+    rows = tuple((name.replace("_", " "), said or "none needed") for name, said in facts.items())
+    return OPENED.found(
+        f"Opened on a person's word: {facts['trust']}" if facts["trust"] else f"Opened under {facts['protection']}",
+        status=Status.WARN if facts["trust"] else Status.INFO,
+        reason="it asks for more than a model file needs" if facts["trust"] else "",
+        details=(Table(title="How it was opened", columns=("what", "as it was"), rows=rows),),
+    )
 
 
 def _float32(ensembles: list[Trees], params: Params) -> Finding:
