@@ -120,7 +120,8 @@ def test_exact_lifts_without_a_flip_and_retrain_is_refused(inner, other, before,
     assert (found.labels == expected).all(), status
     assert (found.scores is None) == (scores is None)
     if scores is not None:
-        np.testing.assert_allclose(found.scores, scores, rtol=0, atol=1e-9)
+        # XGBoost answers to one float32 rounding, which what stands around it may enlarge.
+        np.testing.assert_allclose(found.scores, scores, rtol=0, atol=1e-6 if "XGB" in str(model) else 1e-9)
 
 
 def _refused(model, train: pd.DataFrame) -> None:
