@@ -84,12 +84,11 @@ def test_links_lift(
     np.testing.assert_allclose(lifted.predict(numbers).values, booster.predict(numbers), rtol=1e-12)
 
 
-def test_linear_trees_are_never_lifted_without_their_linear_part(
+def test_linear_trees_lift_with_their_linear_part(
     numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open
 ) -> None:
     pytest.importorskip("torch")
-    from workbench.migrate.lift import CannotLift, lift
-    from workbench.models.knowledge import known
+    from workbench.migrate.lift import lift
 
     wrapper = lightgbm.LGBMRegressor(n_estimators=5, linear_tree=True, verbose=-1, n_jobs=1)
     wrapper.fit(numbers, answers["regression"])
@@ -97,9 +96,7 @@ def test_linear_trees_are_never_lifted_without_their_linear_part(
     wrapper.booster_.save_model(tmp_path / "m.txt")
     model = opened("m.txt", folder=tmp_path)
     assert model.describe().trees is None
-    assert known(model.describe()).status == "retrain"
-    with pytest.raises(CannotLift, match="linear"):
-        lift(model)
+    np.testing.assert_allclose(lift(model).predict(numbers).values, wrapper.predict(numbers), rtol=1e-12)
 
 
 def test_damaged_text_is_refused(numbers: pd.DataFrame, answers: dict[str, Any]) -> None:

@@ -87,6 +87,9 @@ def test_what_is_no_estimator_or_damaged_gets_a_sentence(tmp_path: Path) -> None
     _changed(path, lambda schema: schema.pop("content"))
     with pytest.raises(ModelError, match=r"parts missing|cannot be loaded"):
         open_skops(path, "", features=None, threads=1)
+    io_of_skops.dump(LogisticRegression, path)
+    with pytest.raises(ModelError, match=r"holds a (ABCMeta|type)"):
+        open_skops(path, "", features=None, threads=1)
     _changed(path, lambda schema: schema.clear())
     with pytest.raises(ModelError, match="names no type"):
         open_skops(path, "", features=None, threads=1)

@@ -28,12 +28,18 @@ def open_skops(path: Path, fingerprint: str, *, features: tuple[str, ...] | None
 
     found = _stamped(path)
     estimator = _loaded(path, found)
-    if not hasattr(estimator, "predict"):
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise ModelError(f"{path.name} holds a {type(estimator).__name__}, not an estimator: save the fitted pipeline")
     try:
         return SklearnModel(estimator, found, fingerprint, features, threads)
-    except AttributeError as error:
-        raise ModelError(f"{path.name} holds an estimator with parts missing ({error}): save it again") from error
+    except (ModelError, MemoryError):
+        raise
+    except Exception as error:
+        # It was built of whatever the file says: any part of it may be of another kind than its code expects.
+        told = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ModelError(
+            f"{path.name} holds an estimator with parts missing or wrong ({told}): save it anew"
+        ) from error
 
 
 def _stamped(path: Path) -> Found:
