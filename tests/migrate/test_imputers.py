@@ -84,7 +84,7 @@ def test_from_a_file_read_where_nobody_asked_for_the_experiment(rows, tmp_path):
     train, new = rows
     model = make_pipeline(IterativeImputer(max_iter=2), StandardScaler(), LogisticRegression())
     joblib.dump(model.fit(train, train.e > 3), tmp_path / "model.joblib")
-    opened = open_model(tmp_path / "model.joblib")
+    opened = open_model(str(tmp_path / "model.joblib"))
     try:
         found = lift(opened).predict(new)
     finally:

@@ -213,7 +213,7 @@ def _stops_too(lift: Lifted, rows: pd.DataFrame, why: str) -> None:
 PARTS = st.tuples(NUMBERS, FILLS, ENCODERS, LAST, REST, st.booleans())
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=10, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(PARTS, st.sampled_from([2, 3]), st.integers(0, 10**6))
 def test_random_pipelines(parts, classes, seed):
     _agree(parts, classes, seed)

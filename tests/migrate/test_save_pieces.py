@@ -87,7 +87,7 @@ MODELS = {
     ),
     "clusters": make_pipeline(NUMBERS, KMeans(3, n_init=1, random_state=0)),
 }
-QUICK = ("clusters", "gaussian")
+QUICK = ("clusters",)
 
 
 @pytest.fixture(scope="module")

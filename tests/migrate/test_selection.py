@@ -21,7 +21,7 @@ from sklearn.feature_selection import (
     SequentialFeatureSelector,
     VarianceThreshold,
 )
-from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
@@ -54,9 +54,9 @@ BY_MODEL = [
     SelectFromModel(LogisticRegression()),
     SelectFromModel(Lasso(0.01)),
     SelectFromModel(RandomForestClassifier(5, random_state=0), threshold="0.9*median", max_features=3),
-    RFE(LogisticRegression(), n_features_to_select=3),
-    RFECV(LogisticRegression(), cv=2),
-    SequentialFeatureSelector(LogisticRegression(), n_features_to_select=2, cv=2),
+    RFE(LinearRegression(), n_features_to_select=3),
+    RFECV(LinearRegression(), cv=2),
+    SequentialFeatureSelector(LinearRegression(), n_features_to_select=2, cv=2),
 ]
 
 
