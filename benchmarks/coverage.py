@@ -260,6 +260,6 @@ def every(runs: int, slow: int) -> Iterator[Found]:
     yield from means(runs)
     yield from areas(slow)
     yield from area_changes(slow)
-    yield from bootstraps(slow)
+    yield from bootstraps(max(100, slow // 4))
     yield from rank_agreements(slow)
     yield from ratios_of_time(slow)

@@ -56,11 +56,15 @@ def number(value: float) -> str:
     return f"{value:.1e}"
 
 
-def machine() -> list[str]:
-    """The machine in lines that name no host: processor, cores, limits, load, versions."""
-    from workbench.measure.speed import environment, gpu
+TOLD = ("processor", "instructions", "cores", "load (1, 5, 15 min)", "python")
 
-    found = {name: said for name, said in environment().items() if said != "unknown"}
-    system = found.pop("system", "").split("-")[0]
-    lines = [f"{name}: {said}" for name, said in found.items()]
+
+def machine() -> list[str]:
+    """The machine in lines that name no host: processor, cores, load, versions."""
+    from workbench.measure.speed import environment, gpu
+    from workbench.measure.speed.environment import PACKAGES
+
+    found = environment()
+    lines = [f"{name}: {found[name]}" for name in (*TOLD, *PACKAGES) if found.get(name, "unknown") != "unknown"]
+    system = found.get("system", "unknown").split("-")[0]
     return [*lines, f"system: {system}", "GPU: present" if gpu() else "not measured on a GPU: none here"]
