@@ -139,3 +139,11 @@ def test_torch_finds_nothing_wrong_with_the_operator():
     torch.library.opcheck(torch.ops.workbench.tree_ensemble.default, (x, _codes(40), module.program, 2))
     one = ensemble(random_trees(4, 3, 1, True)).program
     torch.library.opcheck(torch.ops.workbench.tree_classes.default, (x, _codes(40), one, True, 1.0, 0))
+
+
+@pytest.mark.slow
+def test_torch_compile_takes_it_as_one_call():
+    module = ensemble(random_trees(4, 3, 2, True))
+    x = torch.from_numpy(random_rows(4, 40, 3))
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True, dynamic=True)
+    assert torch.equal(compiled(x, _codes(40)), module(x, _codes(40)))
