@@ -224,7 +224,10 @@ def _strange(frame: pd.DataFrame) -> pd.DataFrame:
     return rows
 
 
-@pytest.mark.parametrize("how", ["vote", "stack", "calibrate"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("how", [pytest.param("vote", marks=SLOW), pytest.param("stack", marks=SLOW), "calibrate"])
 def test_members_that_read_text_missing_values_and_unseen_categories(how, table, tmp_path):
     frame, y = table
     frame, y = frame.iloc[:600], y[:600]

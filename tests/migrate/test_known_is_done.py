@@ -96,7 +96,7 @@ def _rows(rng: np.random.Generator, n: int) -> pd.DataFrame:
     return frame
 
 
-@settings(max_examples=40, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=20, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(MODELS, MODELS, BEFORE, st.sampled_from(KINDS), st.integers(0, 10**6))
 def test_exact_lifts_without_a_flip_and_retrain_is_refused(inner, other, before, kind, seed):
     rng = np.random.default_rng(seed)
