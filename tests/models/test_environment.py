@@ -29,7 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from workbench.migration import MigrationError, open_migration
+from workbench.migration import Data, Migration, MigrationError, ModelSource, Task, open_migration, render
 from workbench.models import Model, ModelError, Refused, environment, open_model
 from workbench.models.code_held import is_arithmetic
 from workbench.models.environment import Built, Environment
@@ -43,6 +43,7 @@ from workbench.models.portable.state import Reader
 from workbench.models.safety import Found, survey
 from workbench.models.stamps import eras, plan
 from workbench.models.wire import piece_to_plain
+from workbench.proposal.sources import ProposalError, home_of
 
 HOSTILE = [
     "-r other.txt",
@@ -417,3 +418,28 @@ def test_a_build_that_fails_says_what_pip_said(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ModelError, match=r"could not be built\. pip said: .*scikit-learn==1\.2\.2.*migration\.yaml"):
         environment.build(Environment(("scikit-learn==1.2.2",)))
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+def test_a_proposal_carries_the_environment_or_says_why_there_is_none(
+    cases: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without building one: what is written for a file of 1.2.2, and what is said where pip fails."""
+    file = str(cases / "legacy_models/sklearn/1.2.2/KMeansWheat.pkl")
+    monkeypatch.setattr(environment, "build", lambda wanted: Built(Path(sys.prefix), {}))
+    home = home_of(file)
+    assert home.environment is not None
+    assert "scikit-learn==1.2.2" in home.environment.requirements
+    assert "written by scikit-learn 1.2.2" in home.why
+    said = {"legacy.environment": home.why}
+    task = Task(kind="regression", target="y")
+    source = ModelSource(uri=file, environment=home.environment)
+    text = render(Migration(name="m", data=Data(holdout="a.csv"), legacy=source, task=task), said)
+    assert "# it was written by scikit-learn 1.2.2" in text
+    assert '- "scikit-learn==1.2.2"' in text
+
+    def fails(_: Environment) -> Built:
+        raise ModelError("pip said no")
+
+    monkeypatch.setattr(environment, "build", fails)
+    with pytest.raises(ProposalError, match=r"written by scikit-learn 1\.2\.2.*pip said no"):
+        home_of(file)
