@@ -20,7 +20,10 @@ _CHECKS = (torch.ops.aten._assert_scalar.default, torch.ops.aten._assert_tensor_
 
 
 def flat(program: torch.export.ExportedProgram) -> Callable[..., Mapping[str, Any]] | None:
-    """Inputs → named outputs; None for a program that takes or gives something else than tensors and names."""
+    """Inputs → named outputs; None for a program that takes or gives something else than tensors and names, or that
+    holds graphs of its own, as a loop does."""
+    if any(node.op == "get_attr" for node in program.graph.nodes):
+        return None
     inputs = program.graph_signature.input_specs
     held = [spec for spec in inputs if spec.kind in _HELD]
     named = program.call_spec.out_spec
