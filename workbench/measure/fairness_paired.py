@@ -25,7 +25,7 @@ from workbench.measure.fairness_gaps import (
     worst_change,
 )
 from workbench.measure.fairness_groups import Groups
-from workbench.measure.intervals import Estimate, clopper_pearson, mean, percentile, wilson, z_value
+from workbench.measure.intervals import Estimate, clopper_pearson, mean, percentile, wilson
 from workbench.measure.matched import Matched
 from workbench.measure.quality import Answers
 from workbench.migration import Task
@@ -250,9 +250,8 @@ def order(rows: Matched, reading: Reading, level: float = 0.95) -> list[Estimate
             continue
         scores = side.scores if side.scores is not None and side.scores.ndim == 1 else said.astype(np.float64)
         areas, cov = quality.delong(reading.target[known], scores[known])
-        half = z_value(level) * math.sqrt(max(0.0, float(cov[0, 0]))) if np.isfinite(cov[0, 0]) else math.nan
-        area = math.nan if math.isnan(half) else float(areas[0])
-        found.append(Estimate(area, max(0.0, area - half), min(1.0, area + half)))
+        area = float(areas[0]) if np.isfinite(cov[0, 0]) else math.nan
+        found.append(quality.area_estimate(area, float(cov[0, 0]), level))
     return found
 
 

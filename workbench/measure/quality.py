@@ -308,7 +308,7 @@ def _area(
     sides = [answers.scores for answers in (legacy, candidate) if answers is not None and answers.scores is not None]
     areas, cov = delong(target.astype(np.int64), *sides)
     z = z_value(level)
-    each = [_normal(float(area), float(cov[i, i]), z, (0.0, 1.0)) for i, area in enumerate(areas)]
+    each = [area_estimate(float(area), float(cov[i, i]), level) for i, area in enumerate(areas)]
     if candidate is None:
         return Compared(metric, each[0], None, None, math.nan, "DeLong", len(target))
     variance = float(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
@@ -317,6 +317,18 @@ def _area(
     # Two models with the same ranks differ by a rounding error of nothing.
     p = math.nan if math.isnan(error) else 1.0 if error < 1e-12 else math.erfc(abs(change.value) / error / math.sqrt(2))
     return Compared(metric, each[0], each[1], change, p, "DeLong", len(target))
+
+
+def area_estimate(area: float, variance: float, level: float) -> Estimate:
+    """An area under the ROC curve with its interval on the logit scale, by the delta method (Pepe 2003, 5.2).
+
+    Near 1, or with few rows of a class, the plain interval misses the truth far too often: see docs/simulations.md.
+    """
+    if not 0 < area < 1:
+        return _normal(area, variance, z_value(level), (0.0, 1.0))
+    middle = math.log(area / (1 - area))
+    half = z_value(level) * math.sqrt(max(0.0, variance)) / (area * (1 - area))
+    return Estimate(area, *(1 / (1 + math.exp(-end)) for end in (middle - half, middle + half)))
 
 
 def _normal(value: float, variance: float, z: float, span: tuple[float, float]) -> Estimate:

@@ -110,10 +110,8 @@ def _edge(edge: Mapping[str, Any]) -> Detail:
 
 
 def _operations(operations: Counter[str]) -> Detail:
-    return Text(
-        title="What it is made of",
-        text=", ".join(f"{count} × {name}" for name, count in operations.most_common()) + ": plain torch operators.",
-    )
+    made = ", ".join(f"{count} × {name}" for name, count in operations.most_common())
+    return Text(title="What it is made of", text=f"{made}: torch operators; trees run compiled where numba is.")
 
 
 def _written(files: tuple[Path, ...], folder: Path) -> Finding:
