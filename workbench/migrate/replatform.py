@@ -65,8 +65,8 @@ def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Fin
             f"{refusal.piece} cannot be lifted exactly",
             refusal.piece,
             status=Status.ABSENT,
-            reason=f"{refusal.why[:1].upper()}{refusal.why[1:]}.",
-            fix=f"{refusal.advice}.",
+            reason=f"{refusal.why[:1].upper()}{refusal.why[1:].rstrip('.')}.",
+            fix=f"{refusal.advice.rstrip('.')}.",
         )
         return
     files = lifted.save(folder / NAME)
