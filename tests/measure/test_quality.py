@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import norm
 from sklearn import metrics as sk
 
 from workbench.measure import quality
@@ -158,3 +159,21 @@ def test_one_class_has_no_area_and_perfect_error_has_no_share() -> None:
     assert worse[0].change is not None
     assert math.isnan(worse[0].change.value)
     assert math.isnan(quality.evaluate(np.full(4, 2.0), Answers(value=np.arange(4.0)))["r2"])
+
+
+def test_the_interval_of_an_area_near_one_covers_and_says_nothing_where_it_cannot() -> None:
+    """Plain DeLong misses the truth in one of eight draws here (25 of each class, area 0.95)."""
+    from workbench.measure.auc import area_estimate, delong
+
+    rng, truth, hits = np.random.default_rng(4), 0.95, 0
+    shift = np.sqrt(2) * norm.ppf(truth)
+    for _ in range(400):
+        score = np.concatenate([rng.normal(shift, 1, 25), rng.normal(0, 1, 25)])
+        areas, cov = delong(np.repeat([1, 0], 25), score)
+        found = area_estimate(float(areas[0]), float(cov[0, 0]), 0.95)
+        hits += found.low <= truth <= found.high or areas[0] == 1
+    assert 0.92 <= hits / 400 <= 0.99
+    areas, cov = delong(np.array([1, 0, 0]), np.array([0.9, 0.1, 0.95]))
+    assert areas[0] == 0.5
+    assert area_estimate(float(areas[0]), float(cov[0, 0]), 0.95) == (0.5, 0.0, 1.0)
+    assert np.isnan(delong(np.array([0, 0]), np.array([0.1, 0.2]))[0]).all()

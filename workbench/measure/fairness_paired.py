@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.measure import fairness, quality
+from workbench.measure import auc, fairness, quality
 from workbench.measure.fairness import GAPS, Floats, SideName
 from workbench.measure.fairness_gaps import (
     Comparison,
@@ -249,9 +249,9 @@ def order(rows: Matched, reading: Reading, level: float = 0.95) -> list[Estimate
         if side is None or said is None:
             continue
         scores = side.scores if side.scores is not None and side.scores.ndim == 1 else said.astype(np.float64)
-        areas, cov = quality.delong(reading.target[known], scores[known])
+        areas, cov = auc.delong(reading.target[known], scores[known])
         area = float(areas[0]) if np.isfinite(cov[0, 0]) else math.nan
-        found.append(quality.area_estimate(area, float(cov[0, 0]), level))
+        found.append(auc.area_estimate(area, float(cov[0, 0]), level))
     return found
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workbench.measure.auc import area_estimate, delong, normal_estimate
 from workbench.measure.intervals import Estimate, Interval, holm, paired, percentile, wilson, z_value
 
 Floats = NDArray[np.float64]
@@ -213,28 +214,6 @@ def mcnemar(gained: int, lost: int) -> float:
     return min(1.0, 2 * float(bdtr(min(gained, lost), n, 0.5))) if n else 1.0
 
 
-def delong(target: Ints, *scores: Floats) -> tuple[Floats, Floats]:
-    """Areas under the ROC curves [m] of m models on the same rows, and their covariance [m, m].
-
-    DeLong, DeLong, Clarke-Pearson 1988 (Biometrics 44:837), by midranks as in Sun and Xu 2014. NaN with fewer than two
-    rows of either class.
-    """
-    from scipy.stats import rankdata
-
-    hit = target == 1
-    m, n = int(hit.sum()), int((~hit).sum())
-    if min(m, n) < 2:
-        alone = [evaluate(target, Answers(scores=score)).get("auc", math.nan) for score in scores]
-        return np.array(alone), np.full((len(scores), len(scores)), math.nan)
-    areas, above, below = np.zeros(len(scores)), np.zeros((len(scores), m)), np.zeros((len(scores), n))
-    for model, score in enumerate(scores):
-        among = rankdata(np.concatenate([score[hit], score[~hit]]))
-        above[model] = (among[:m] - rankdata(score[hit])) / n
-        below[model] = 1 - (among[m:] - rankdata(score[~hit])) / m
-        areas[model] = above[model].mean()
-    return areas, np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
-
-
 def compare(
     target: NDArray[np.generic],
     legacy: Answers,
@@ -312,28 +291,11 @@ def _area(
     if candidate is None:
         return Compared(metric, each[0], None, None, math.nan, "DeLong", len(target))
     variance = float(cov[0, 0] + cov[1, 1] - 2 * cov[0, 1])
-    change = _normal(float(areas[1] - areas[0]), variance, z, (-1.0, 1.0))
+    change = normal_estimate(float(areas[1] - areas[0]), variance, z, (-1.0, 1.0))
     error = math.sqrt(max(0.0, variance)) if variance == variance else math.nan
     # Two models with the same ranks differ by a rounding error of nothing.
     p = math.nan if math.isnan(error) else 1.0 if error < 1e-12 else math.erfc(abs(change.value) / error / math.sqrt(2))
     return Compared(metric, each[0], each[1], change, p, "DeLong", len(target))
-
-
-def area_estimate(area: float, variance: float, level: float) -> Estimate:
-    """An area under the ROC curve with its interval on the logit scale, by the delta method (Pepe 2003, 5.2).
-
-    Near 1, or with few rows of a class, the plain interval misses the truth far too often: see docs/simulations.md.
-    """
-    if not 0 < area < 1:
-        return _normal(area, variance, z_value(level), (0.0, 1.0))
-    middle = math.log(area / (1 - area))
-    half = z_value(level) * math.sqrt(max(0.0, variance)) / (area * (1 - area))
-    return Estimate(area, *(1 / (1 + math.exp(-end)) for end in (middle - half, middle + half)))
-
-
-def _normal(value: float, variance: float, z: float, span: tuple[float, float]) -> Estimate:
-    half = z * math.sqrt(max(0.0, variance)) if variance == variance else math.nan
-    return Estimate(value, max(span[0], value - half), min(span[1], value + half))
 
 
 class _Replicates:
