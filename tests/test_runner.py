@@ -532,3 +532,11 @@ def test_a_team_own_copy_of_a_notebook_makes_it_stale_and_is_what_runs(plugin: P
     assert "'ours'" in executed(folder, "gamma")
     assert "injected-parameters" not in executed(folder, "gamma"), "what an earlier run was told is not said again"
     assert evidence(folder, "gamma") == evidence(whole[0], "gamma"), "it still holds and was not made again"
+
+
+def test_what_asks_both_models_itself_starts_before_what_reads_their_kept_scores() -> None:
+    from workbench import catalog
+    from workbench.runner.plan import Step
+
+    steps = [Step(entry, "{}", (), 0) for entry in catalog.discover() if entry.module]
+    assert [step.name for step in steps if step.long] == ["explainability"]

@@ -85,7 +85,7 @@ class _Journey:
         self, migration: Migration, steps: Sequence[Step], writer: store.Writer, force: bool, notify: Notify
     ) -> None:
         self.migration, self.steps, self.writer, self.force, self.notify = migration, steps, writer, force, notify
-        self.waiting = list(steps)
+        self.waiting = sorted(steps, key=lambda step: not step.long)
         self.evidences: dict[str, Evidence] = {}
         self.fresh: list[str] = []
         self.stale: set[str] = set()

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench import catalog
+from workbench.audit import needs
 from workbench.catalog import Entry
 from workbench.migration import Migration
 from workbench.runner.copies import FOLDER, fingerprint, is_changed, tags_of, text_of
@@ -51,6 +52,13 @@ class Step:
     def alone(self) -> bool:
         """Whether nothing may run beside it: its module says so with ALONE, because it measures time."""
         return bool(self.entry.module) and bool(getattr(self.entry.load(), "ALONE", False))
+
+    @property
+    def long(self) -> bool:
+        """Whether it asks both models itself: it starts before what reads the scores that others have kept by then."""
+        if self.alone or not self.entry.module:
+            return False
+        return {"legacy", "candidate"} <= {need.name for need in needs(self.entry.load())}
 
 
 def part_of(entry: Entry) -> str:
