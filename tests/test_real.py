@@ -18,6 +18,8 @@ from workbench.migration import Migration, open_migration
 from workbench.models import Outputs, normal, open_model
 from workbench.ui.cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"benchmark": {"seconds": 0.2, "samples": 10, "batches": [64]}}
 JOURNEY = ("readiness", "compatibility", "replatform", "parity", "bias", "explainability")
 LIGHTGBM = Path("legacy_models", "lightgbm", "2.3.0")
@@ -307,7 +309,7 @@ def test_xgboost_as_trained_today_in_both_its_formats(cases: Path, tmp_path: Pat
         assert np.abs(after.scores - before.scores).max() <= 1e-6
 
 
-def test_onnx_with_three_classes_is_judged_and_not_lifted(cases: Path, tmp_path: Path) -> None:
+def test_onnx_with_three_classes_is_judged_and_lifted(cases: Path, tmp_path: Path) -> None:
     from skl2onnx import to_onnx
     from sklearn.linear_model import LogisticRegression
 
@@ -322,7 +324,11 @@ def test_onnx_with_three_classes_is_judged_and_not_lifted(cases: Path, tmp_path:
     done = journey(migration, "readiness", "compatibility", "replatform", "parity", "bias", "explainability")
     sound(done)
     assert statuses(done["explainability"], "additivity") == {Status.PASS}
-    assert done["replatform"].verdict.status is Status.ABSENT
+    assert done["replatform"].verdict.status is Status.INFO
+    # 150 rows are too few to be sure of the limit, so it warns; but not one label flips.
+    assert [one.title for one in done["parity"].findings if one.id == "parity/label-flips"] == [
+        "No label flips in 150 rows"
+    ]
 
 
 FORMULA = """

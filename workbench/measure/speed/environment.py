@@ -60,9 +60,13 @@ def _limits() -> dict[str, str]:
     statistics = _read("/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/cpu/cpu.stat")
     held = [line.split()[1] for line in statistics.splitlines() if line.startswith("nr_throttled")]
     cpu = _read("/sys/fs/cgroup/cpu.max")
+    memory = _read("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    # Without a limit the first version tells the largest number it knows, the second "max".
+    if memory == "max" or (memory.isdigit() and int(memory) > 2**60):
+        memory = "none"
     return {
         "cpu limit": ("none" if first == "-1" else f"{first} us") if cpu == UNKNOWN and first != UNKNOWN else cpu,
-        "memory limit": _read("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        "memory limit": f"{int(memory) >> 20:,} MiB" if memory.isdigit() else memory,
         "throttled (times)": held[0] if held else UNKNOWN,
     }
 
