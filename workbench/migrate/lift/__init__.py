@@ -1,6 +1,7 @@
 """Exact lift of a legacy model to one torch module, or a refusal that names the piece."""
 
-from workbench.migrate.lift import (
+# Importing the families fills the registries of converters and ops.
+from workbench.migrate.lift import (  # noqa: F401
     clusters,
     committees,
     curves,
@@ -22,27 +23,5 @@ from workbench.migrate.lift import (
 )
 from workbench.migrate.lift.columns import PREDICTORS, TRANSFORMERS, CannotLift
 from workbench.migrate.lift.lifted import Lifted, lift, lift_piece
-
-FAMILIES = (
-    clusters,
-    committees,
-    curves,
-    functions,
-    grown,
-    imputers,
-    kernels,
-    linear_family,
-    neighbours,
-    network,
-    onnx_graph,
-    pmml_linear,
-    posterior,
-    project,
-    retarget,
-    selection,
-    target,
-    wrappers,
-)
-"""Importing them fills the registries of converters and ops."""
 
 __all__ = ["PREDICTORS", "TRANSFORMERS", "CannotLift", "Lifted", "lift", "lift_piece"]
