@@ -1,8 +1,9 @@
 """A fuzzer for every parser of model files: `python tests/models/fuzz.py PARSER --minutes 10 [--seed N] [--keep DIR]`.
 
-Whole files are made by the libraries themselves, damaged by bytes and by structure, and read. A finding is anything but
-an answer or a ModelError: another exception, more than PATIENCE seconds, more than SPARE bytes, or a dead process.
-Findings are printed once per place in the code, and the file that caused each is kept in DIR.
+Minutes are those of the processor, so that a busy machine tries no fewer files. Whole files are made by the libraries
+themselves, damaged by bytes and by structure, and read. A finding is anything but an answer or a ModelError: another
+exception, more than PATIENCE seconds, more than SPARE bytes, or a dead process. Findings are printed once per place in
+the code, and the file that caused each is kept in DIR.
 """
 
 from __future__ import annotations
@@ -78,42 +79,46 @@ def work(name: str, seed: int, start: int, to: Connection) -> None:
     had = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_DATA, (had + SPARE, had + SPARE))
     for number, data in files(parser, seed, start):
-        to.send((number, None))
-        to.send((number, tried(parser, data)))
+        to.send((number, None, 0.0))
+        start = time.process_time()
+        to.send((number, tried(parser, data), time.process_time() - start))
 
 
 def run(name: str, minutes: float, seed: int, keep: Path) -> int:
     """Tries files until the time is over. Returns the number of findings, each at a different place."""
-    end, found, tries, start = time.monotonic() + 60 * minutes, set[str](), 0, 0
+    left, found, tries, start = 60 * minutes, set[str](), 0, 0
     context = multiprocessing.get_context("spawn")
-    while time.monotonic() < end:
+    while left > 0:
         reader, writer = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(name, seed, start, writer), daemon=True)
         process.start()
         writer.close()
-        for number, report in _reports(reader, end):
-            tries, start = tries + 1, number + 1
+        for number, report, took in _reports(reader):
+            tries, start, left = tries + 1, number + 1, left - took
             if report[0] and (key := f"{report[0]} {report[1].split(' (')[0]}") not in found:
                 found.add(key)
                 _keep(name, seed, number, report, keep)
+            if left <= 0:
+                break
         process.kill()
         process.join()
     print(f"{name}: {tries} files in {minutes:g} minutes, {len(found)} findings", flush=True)
     return len(found)
 
 
-def _reports(reader: Connection, end: float) -> Iterator[tuple[int, Report]]:
-    """What became of each file, until the process dies, hangs or the time is over."""
+def _reports(reader: Connection) -> Iterator[tuple[int, Report, float]]:
+    """What became of each file, and the seconds of processor it took, until the process dies or hangs."""
     patience, trying = STARTING, -1
-    while time.monotonic() < end:
+    while True:
         try:
-            number, report = reader.recv() if reader.poll(patience) else (trying, ("hang", f"{patience:g} s"))
+            hung = trying, ("hang", f"{patience:g} s"), patience
+            number, report, took = reader.recv() if reader.poll(patience) else hung
         except EOFError:
-            number, report = trying, ("the process died", "")
+            number, report, took = trying, ("the process died", ""), 1.0
         if report is not None and number < 0:
             raise RuntimeError(f"the parser's process did not start within {STARTING:g} s: {report[0]}")
         if report is not None:
-            yield number, report
+            yield number, report, took
         if report is not None and report[0] in ("hang", "the process died"):
             return
         trying, patience = number, PATIENCE

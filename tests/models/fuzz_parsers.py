@@ -351,6 +351,28 @@ def _map_files() -> list[bytes]:
     return [b"0\ta\tq\n1\tb=x\ti\n2\tb=y\ti\n3\tc\tint\n4\td\ti\n", b"0 a q\n1 b c=1 i\n2 d float\n"]
 
 
+def _mlflow_files() -> list[bytes]:
+    """`MLmodel` as mlflow 3 writes it, for two flavors."""
+    head = "artifact_path: model\nmlflow_version: 3.17.2\nmodel_uuid: 0f\nutc_time_created: '2026-01-02 03:04:05'\n"
+    python = (
+        "  python_function:\n    env: {conda: conda.yaml}\n    loader_module: mlflow.sklearn\n    model_path: model\n"
+    )
+    flavors = (
+        "  sklearn:\n    code: null\n    pickled_model: model\n    serialization_format: cloudpickle\n",
+        "  xgboost:\n    data: model\n    model_class: xgboost.sklearn.XGBClassifier\n    model_format: ubj\n",
+    )
+    return [f"{head}flavors:\n{python}{flavor}".encode() for flavor in flavors]
+
+
+def _mlflow(path: Path) -> object:
+    """The file as the `MLmodel` of a folder that holds one model file."""
+    from workbench.models.mlflow_folder import model_file
+
+    path.rename(path.with_name("MLmodel"))
+    path.write_bytes(b"")
+    return model_file(path.parent)
+
+
 PARSERS = {
     "xgboost-json": Parser("json", _xgboost("json"), read_xgboost),
     "xgboost-ubj": Parser("ubj", _xgboost("ubj"), read_xgboost),
@@ -364,4 +386,5 @@ PARSERS = {
     "onnx": Parser("onnx", onnx_files, read_onnx),
     "catboost": Parser("json", catboost_files, read_catboost),
     "skops": Parser("zip", skops_files, as_file(_skops)),
+    "mlflow": Parser("text", _mlflow_files, as_file(_mlflow)),
 }
