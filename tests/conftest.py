@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+# A key of the tests' own: no test may sign with the key of whoever runs it.
+os.environ["WORKBENCH_KEYS"] = tempfile.mkdtemp(prefix="workbench-keys-")
 
 Made = Callable[[str, Callable[[Path], object]], Path]
 

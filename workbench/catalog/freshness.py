@@ -136,6 +136,7 @@ def code_on_disk() -> str:
             "render",
             "runner",
             "store",
+            "ledger",
             "share",
         ):
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

@@ -6,7 +6,7 @@ import datetime
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -167,6 +167,39 @@ class Roles(Part):
         )
 
 
+class Person(Part):
+    """Someone who looks at the migration without making it. They are known by the name under which they log in."""
+
+    name: str = Field(default="", description="as people know them")
+    role: str = Field(min_length=1, description="what they answer for, e.g. risk, business")
+
+
+class Review(Part):
+    """Who signs off before go-live: people by login name, and how many of each role it takes."""
+
+    people: dict[str, Person] = Field(default={}, description="by the name they log in with")
+    quorum: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={}, description="by role, how many different people must approve"
+    )
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Review:
+        have = Counter(person.role for person in self.people.values())
+        if short := [role for role, n in self.quorum.items() if have[role] < n]:
+            role = short[0]
+            raise ValueError(
+                f"the quorum asks for {self.quorum[role]} of the role {role!r}, and `people` names {have[role]}: "
+                "name more people, or ask for fewer"
+            )
+        if len({login.casefold() for login in self.people}) < len(self.people):
+            raise ValueError("two logins under `people` differ in upper and lower case only: they are one person")
+        return self
+
+    def roles_of(self, login: str) -> frozenset[str]:
+        """Roles of whoever logs in under this name; empty for a stranger."""
+        return frozenset(p.role for known, p in self.people.items() if known.casefold() == login.casefold())
+
+
 class Migration(Part):
     """A migration as declared. `folder` is where migration.yaml lies; every path in it is relative to that."""
 
@@ -180,6 +213,7 @@ class Migration(Part):
     roles: Roles = Field(default=Roles(), description="what columns are")
     limits: dict[str, Limit] = Field(default={}, description="by finding id, e.g. bias/selection-rate-gap")
     audits: dict[str, dict[str, object]] = Field(default={}, description="parameters, by audit")
+    review: Review = Field(default=Review(), description="who signs off before go-live")
     _folder: Path = PrivateAttr(default=Path())
     _file: Path | None = PrivateAttr(default=None)
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)

@@ -39,11 +39,13 @@ def report(
     run: str = "",
     started: datetime | None = None,
     missing: Mapping[str, str] | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> str:
     """The whole migration as one HTML page: verdict, chapters, what blocks, what is not assessed, and the rest.
 
     chapters: the journey, in order; a chapter or entry without evidence is shown as not assessed.
     missing: why an entry has no evidence, by its name; "not run yet" where nothing is said.
+    facts: what else the page rests on, by name.
     """
     reasons = dict(missing or {})
     stages = [_stage(chapter, reasons) for chapter in chapters or _empty()]
@@ -53,9 +55,9 @@ def report(
     gaps = sum(evidence is None for chapter in chapters for _, _, evidence in chapter.entries)
     empty = sum(not chapter.entries for chapter in chapters)
     head, rest = headline(found, gaps, empty)
-    facts = _facts(evidences) | ({"run": run} if run else {})
+    rests_on = _facts(evidences) | ({"run": run} if run else {}) | dict(facts or {})
     return _page(
-        "report.html.j2", title, rows, head=head, rest=rest, stages=stages, found=found, facts=facts, run=run,
+        "report.html.j2", title, rows, head=head, rest=rest, stages=stages, found=found, facts=rests_on, run=run,
         started=started, kicker=title,
     )  # fmt: skip
 

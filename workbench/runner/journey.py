@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import catalog, store
+from workbench import catalog, ledger, store
 from workbench.catalog.discovery import crashed, unassessed
 from workbench.catalog.freshness import PINNED, code, code_on_disk
 from workbench.evidence import Evidence, Finding, Status
@@ -74,7 +74,8 @@ def _done_already(migration: Migration, parts: Sequence[store.Part | None], noti
     for part in whole:
         notify(Event("fresh", notebook=part.folder.name, text=part.origin))
     notify(Event("nothing", run=last.id, path=str(last.folder / REPORT)))
-    evidences = tuple(part.evidence for part in whole if isinstance(part, store.Stored))
+    waivers = ledger.current(ledger.read(migration.folder).entries)
+    evidences = tuple(ledger.applied(part.evidence, waivers) for part in whole if isinstance(part, store.Stored))
     return Outcome("", last.folder / REPORT, evidences, fresh=tuple(part.seal.audit for part in whole))
 
 
@@ -92,6 +93,7 @@ class _Journey:
         self.ran: list[str] = []
         self.failed: dict[str, str] = {}
         self.skipped: dict[str, str] = {}
+        self.waivers = ledger.current(ledger.read(migration.folder).entries)
         self.began = time.monotonic()
 
     def go(self, jobs: int, timeout: float) -> Outcome:
@@ -107,9 +109,11 @@ class _Journey:
                 for worker, told in pool.listen() if pool.workers else ():
                     self._heard(worker, told)
         report = self._report()
-        self.writer.finish()
+        self.writer.finish(self._checkpoint())
+        self._enter()
+        counted = tuple(ledger.applied(one, self.waivers) for one in self.evidences.values())
         outcome = Outcome(
-            self.writer.id, report, tuple(self.evidences.values()), tuple(self.fresh), tuple(self.ran),
+            self.writer.id, report, counted, tuple(self.fresh), tuple(self.ran),
             self.failed, self.skipped, time.monotonic() - self.began,
         )  # fmt: skip
         self._tell("end", seconds=outcome.seconds, status=str(outcome.code), path=str(report or ""))
@@ -260,12 +264,27 @@ class _Journey:
             self._tell("warning", step, text=f"the evidence is stored, its page could not be drawn: {error!r}")
             return ""
 
+    def _checkpoint(self) -> str:
+        known = ledger.read(self.migration.folder)
+        return str(known.checkpoint) if known.lines else ""
+
+    def _enter(self) -> None:
+        """The finished run into the ledger. Its evidence is stored either way; `workbench verify` names what is not
+        in there."""
+        try:
+            ledger.enter_runs(self.migration)
+        except (ledger.LedgerError, ledger.SigningKeyError, store.StoreError) as error:
+            self._tell("warning", text=f"the run is stored, but not in the ledger: {error}")
+
     def _report(self) -> Path | None:
-        ordered = [self.evidences[entry.name] for entry in catalog.discover() if entry.name in self.evidences]
+        found = {name: ledger.applied(one, self.waivers) for name, one in self.evidences.items()}
+        ordered = [found[entry.name] for entry in catalog.discover() if entry.name in found]
         absent = [entry.name for entry in catalog.discover() if entry.module and entry.name not in self.evidences]
         path = self.writer.folder / REPORT
         try:
-            store.write(path, migration_page(self.migration, ordered, self.writer.id, dict.fromkeys(absent, NOT_HERE)))
+            missing = dict.fromkeys(absent, NOT_HERE)
+            page = migration_page(self.migration, ordered, self.writer.id, missing, self._checkpoint())
+            store.write(path, page)
         except store.StoreError:
             raise
         except Exception as error:

@@ -16,9 +16,13 @@ def notebook_page(migration: Migration, evidence: Evidence, run: str) -> str:
 
 
 def migration_page(
-    migration: Migration, evidences: Sequence[Evidence], run: str, missing: Mapping[str, str] | None = None
+    migration: Migration,
+    evidences: Sequence[Evidence],
+    run: str,
+    missing: Mapping[str, str] | None = None,
+    checkpoint: str = "",
 ) -> str:
-    """The whole migration. missing: why a notebook has no evidence, by name."""
+    """The whole migration. missing: why a notebook has no evidence, by name; checkpoint: of the ledger."""
     from workbench import render
 
     found = {evidence.audit: evidence for evidence in evidences}
@@ -36,4 +40,7 @@ def migration_page(
         if number or any(entry.module and not entry.chapter for entry in catalog.discover())
     ]
     started = min((evidence.started for evidence in evidences), default=None)
-    return render.report(migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing)
+    facts = {"ledger checkpoint": checkpoint} if checkpoint else {}
+    return render.report(
+        migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing, facts=facts
+    )

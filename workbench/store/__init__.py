@@ -11,11 +11,12 @@ What a crashed run had finished is found by `latest` like everything else, so th
 
 from __future__ import annotations
 
-from workbench.store.holder import Claim
-from workbench.store.reading import holds, latest, latest_part, read_evidence, runs, verify
+from workbench.store.holder import Claim, user
+from workbench.store.reading import holds, latest, latest_part, read_evidence, runs, runs_by, verify
 from workbench.store.records import (
     EVIDENCE,
     REPORTS,
+    RUN,
     BusyError,
     DamagedError,
     Part,
@@ -26,12 +27,15 @@ from workbench.store.records import (
     StoreError,
     TakeOver,
     TooNewError,
+    seal_of,
+    sha256,
 )
 from workbench.store.writing import Writer, open_run, write
 
 __all__ = [
     "EVIDENCE",
     "REPORTS",
+    "RUN",
     "BusyError",
     "Claim",
     "DamagedError",
@@ -50,6 +54,10 @@ __all__ = [
     "open_run",
     "read_evidence",
     "runs",
+    "runs_by",
+    "seal_of",
+    "sha256",
+    "user",
     "verify",
     "write",
 ]

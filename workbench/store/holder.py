@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 from datetime import UTC, datetime
@@ -11,7 +12,10 @@ from workbench.evidence import Plain
 
 
 class Claim(Plain):
-    """process: when the process started, as the system counts it (ticks since boot), "" where it does not say."""
+    """process: when the process started, as the system counts it (ticks since boot), "" where it does not say.
+
+    user: who runs it, as the hub or the machine knows them.
+    """
 
     run: str
     pid: int
@@ -19,13 +23,15 @@ class Claim(Plain):
     boot: str
     process: str
     since: datetime
+    user: str = ""
 
     @classmethod
     def mine(cls, run: str) -> Claim:
         pid = os.getpid()
         return cls(
-            run=run, pid=pid, host=socket.gethostname(), boot=boot(), process=started(pid), since=datetime.now(UTC)
-        )
+            run=run, pid=pid, host=socket.gethostname(), boot=boot(), process=started(pid), since=datetime.now(UTC),
+            user=user()[0],
+        )  # fmt: skip
 
     @property
     def holder(self) -> str:
@@ -43,6 +49,16 @@ def gone(claim: Claim) -> str:
     if claim.process and started(claim.pid) != claim.process:
         return f"process {claim.pid} ended, and its number now belongs to another process"
     return ""
+
+
+def user() -> tuple[str, str]:
+    """Who is behind this process, and what says so: the hub one is logged in to, else the machine."""
+    if hub := os.environ.get("JUPYTERHUB_USER"):
+        return hub, "jupyterhub"
+    try:
+        return getpass.getuser(), f"os:{socket.gethostname()}"
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}", f"os:{socket.gethostname()}"
 
 
 def boot() -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,10 @@ class TakeOver(Plain):
 
 
 class Record(Plain):
-    """run.json. seconds: monotonic; seq: order of runs, also when the clock was set back; digest: of all the rest."""
+    """run.json. seconds: monotonic; seq: order of runs, also when the clock was set back; digest: of all the rest.
+
+    ledger: checkpoint of the ledger when the run ended, "" where it had none: its later tail cannot be cut unseen.
+    """
 
     schema_version: int = SCHEMA
     workbench: str = __version__
@@ -82,10 +86,11 @@ class Record(Plain):
     takeover: TakeOver | None = None
     parts: dict[str, str] = Field({}, description="by folder: the run it was taken over from, or empty")
     files: dict[str, Sealed]
+    ledger: str = ""
     digest: str = ""
 
     def sealed(self) -> Record:
-        return self.model_copy(update={"digest": sha256(self.model_dump_json(exclude={"digest"}).encode())})
+        return self.model_copy(update={"digest": digest_of(self.model_dump(mode="json"))})
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,12 @@ class Stored(Part):
     """The same with its evidence."""
 
     evidence: Evidence
+
+
+def digest_of(plain: Mapping[str, object]) -> str:
+    """Of a record as it stands in its file, so that one of a workbench with fewer fields still holds."""
+    rest = {name: value for name, value in plain.items() if name != "digest"}
+    return sha256(json.dumps(rest, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def folders(reports: Path) -> list[Path]:

@@ -107,8 +107,8 @@ class Writer:
             part, audit=stored.seal.audit, key=stored.seal.key, notebook=stored.seal.notebook, came_from=stored.origin
         )
 
-    def finish(self) -> Record:
-        """Writes run.json: from now on the run happened."""
+    def finish(self, ledger: str = "") -> Record:
+        """Writes run.json: from now on the run happened. ledger: its checkpoint."""
         shutil.rmtree(self.folder / TMP, ignore_errors=True)
         written = sorted(name for name in names(self.folder) if name not in (RUN, CLAIM))
         record = Record(
@@ -121,6 +121,7 @@ class Writer:
             takeover=self.takeover,
             parts=self._parts,
             files={name: seal_of(self.folder / name) for name in written},
+            ledger=ledger,
         ).sealed()
         write(self.folder / RUN, record.model_dump_json(indent=1))
         return record

@@ -192,6 +192,85 @@ def report(
     showing.report(folder, output, browser=browser, as_json=as_json)
 
 
+@app.command(short_help="Let a finding pass until a day, with a reason")
+def waive(
+    folder: Folder = Path(),
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="its id[subject]; none lists what is waived")] = "",
+    reason: Annotated[str, _option("TEXT", "why it may pass")] = "",
+    until: Annotated[str, _option("DAY", "the last day it may, e.g. 2026-12-31")] = "",
+    end: Annotated[int, _option("ENTRY", "end this waiver now instead")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Let a finding pass until a day: it then counts as a warning that names you, your reason and the day."""
+    from workbench.ui import signing
+
+    signing.waive(folder, finding, reason=reason, until=until, end=end, as_json=as_json)
+
+
+@app.command(short_help="Decide on the migration, or see where the sign-off stands")
+def sign(
+    folder: Folder = Path(),
+    decision: Annotated[str, _option("DECISION", "approve, approve-with-conditions or reject")] = "",
+    role: Annotated[str, _option("ROLE", "in which you decide; yours, where you have one")] = "",
+    comment: Annotated[str, _option("TEXT", "for those who read the decision later")] = "",
+    condition: Annotated[list[str] | None, _option("TEXT", "'what; who owns it; 2026-12-31'; repeatable")] = None,
+    revoke: Annotated[int, _option("ENTRY", "take this decision of yours back")] = 0,
+    reason: Annotated[str, _option("TEXT", "why it is taken back")] = "",
+    as_json: Json = False,
+) -> None:
+    """Decide on exactly what is stored now; any change makes the decision stale. Without options: where it stands."""
+    from workbench.ui import signing
+
+    said = signing.Signed(decision, role, comment, tuple(condition or ()), revoke, reason)
+    signing.sign(folder, said, as_json=as_json)
+
+
+@app.command(short_help="Record that the approved candidate takes over")
+def promote(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Record that the candidate takes over. Refused unless the sign-off is complete, for exactly what is stored now."""
+    from workbench.ui import signing
+
+    signing.promote(folder, as_json=as_json)
+
+
+@app.command(short_help="Check that nothing was changed since it was written")
+def verify(
+    where: Annotated[Path, typer.Argument(metavar="FOLDER", help="of the migration, or an exported bundle")] = Path(),
+    key: Annotated[list[str] | None, _option("KEY", "public key you hold, or its file; repeatable")] = None,
+    checkpoint: Annotated[str, _option("SIZE:ROOT", "of the ledger, as a report you hold prints it")] = "",
+    as_json: Json = False,
+) -> None:
+    """Check every byte of the ledger and the runs it signed, offline; ends with 1 and names what was changed."""
+    from workbench.ui import signing
+
+    raise typer.Exit(0 if signing.verify(where, tuple(key or ()), checkpoint, as_json=as_json) else 1)
+
+
+@app.command(short_help="One file with all evidence, that a stranger can check")
+def export(
+    folder: Folder = Path(),
+    output: Annotated[Path | None, _option("FILE", "write it there", "-o", "--output")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write report, evidence, ledger, public keys and a model card into one signed bundle."""
+    from workbench.ui import signing
+
+    signing.export(folder, output, as_json=as_json)
+
+
+@app.command(short_help="Your public key; who else may sign")
+def key(
+    folder: Folder = Path(),
+    accept: Annotated[str, _option("KEY", "public key, or its file, that may sign here from now on")] = "",
+    owner: Annotated[str, _option("NAME", "whose key that is")] = "",
+    as_json: Json = False,
+) -> None:
+    """Print your public key, or accept another one into the migration's ledger."""
+    from workbench.ui import signing
+
+    signing.key(folder, accept, owner, as_json=as_json)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: every known error is a sentence on stderr and exit code 3; a traceback only with --debug."""
     given = list(sys.argv[1:] if arguments is None else arguments)

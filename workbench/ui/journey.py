@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench import catalog, store
+from workbench import catalog, ledger, store
 from workbench.evidence import ORDER, Evidence, Finding, Status, Verdict, ordered, verdict
 from workbench.migration import Migration
 from workbench.ui.listing import Listing
@@ -182,22 +182,26 @@ def standing(migration: Migration, called: str) -> Standing:
     called: the folder as the person calls it.
     """
     entries = [entry for entry in catalog.discover() if entry.module]
+    waivers = ledger.current(ledger.read(migration.folder).entries)
     return Standing(
         migration,
         called,
         tuple(
-            Chapter(number, title, tuple(_place(migration, entry) for entry in entries if entry.chapter == number))
+            Chapter(
+                number, title, tuple(_place(migration, entry, waivers) for entry in entries if entry.chapter == number)
+            )
             for number, title in (*catalog.CHAPTERS.items(), (0, MORE))
             if number or any(entry.chapter == 0 for entry in entries)
         ),
     )
 
 
-def _place(migration: Migration, entry: catalog.Entry) -> Place:
+def _place(migration: Migration, entry: catalog.Entry, waivers: Sequence[ledger.Entry]) -> Place:
     try:
         found = store.latest(migration.folder, entry.name)
     except store.StoreError as error:
         return Place(entry, None, fresh=False, problem=str(error))
     if found is None:
         return Place(entry, None, fresh=False)
-    return Place(entry, found.evidence, fresh=found.seal.key == catalog.key(migration, entry.name))
+    counted = ledger.applied(found.evidence, waivers)
+    return Place(entry, counted, fresh=found.seal.key == catalog.key(migration, entry.name))
