@@ -326,3 +326,42 @@ def test_without_limits_nothing_is_judged() -> None:
     frame, target, score = _people(2000)
     found = _run(_scored(frame, target, _decided(score), _decided(score)), "sex", limits={})
     assert {finding.status for finding in found.values()} == {Status.INFO}
+
+
+def _along(found: dict[str, Finding], attribute: str, side: str) -> pd.DataFrame:
+    details = found[f"bias/thresholds[{attribute}]"].details
+    [table] = [one for one in details if isinstance(one, Table) and one.title == f"By threshold, {side}"]
+    return pd.DataFrame(list(table.rows), columns=list(table.columns)).set_index("threshold")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_other_thresholds_equal_fairlearn_at_each_of_them(weighted: bool) -> None:
+    from fairlearn import metrics as fl
+    from sklearn.metrics import accuracy_score
+
+    frame, target, score = _people(3000)
+    score = np.where(np.arange(3000) % 3 == 0, np.round(score, 2), score)  # many lie on a threshold
+    other = np.clip(np.where(frame.sex == "female", score - 0.1, score), 0, 1)
+    weight = np.random.default_rng(0).exponential(size=3000) if weighted else None
+    task = BINARY.model_copy(update={"threshold": 0.437})
+    sides = {"legacy": score, "candidate": other}
+    found = _run(
+        _scored(frame, target, *(_side(s >= 0.437, s) for s in sides.values()), task=task, weight=weight), "sex"
+    )
+    for side, values in sides.items():
+        mine = _along(found, "sex", side)
+        assert (len(mine), 0.437 in mine.index) == (102, True)
+        for at in (0.0, 0.1, 0.29, 0.437, 0.57, 0.58, 0.9, 1.0):
+            given = {"y_pred": (values >= at).astype(int), "sample_weight": weight}
+            by = given | {"sensitive_features": frame.sex}
+            expected = [
+                accuracy_score(target, **given),
+                fl.selection_rate(target, **given),
+                fl.demographic_parity_difference(target, **by),
+                fl.equal_opportunity_difference(target, **by),
+                fl.equalized_odds_difference(target, **by),
+            ]
+            assert mine.loc[at].tolist() == pytest.approx(expected, abs=1e-12), (side, at)
+    [there] = [one for one in found["bias/thresholds[sex]"].details if one.title == "At the task's threshold, 0.437"]
+    gap = found["bias/selection-rate-gap[sex]"].candidate
+    assert ("demographic parity gap", "candidate", gap.value, gap.low, gap.high) in there.rows

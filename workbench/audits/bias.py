@@ -7,21 +7,20 @@ only where groups differ beyond chance (calibrated test, Holm over all gaps); el
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
 from workbench import audit
 from workbench.audit import Kind, measured, tabled
-from workbench.evidence import Chart, Detail, Finding, Limit, Series, Status
+from workbench.checks.fairness import bars, explored
+from workbench.evidence import Detail, Finding, Limit, Status
 from workbench.measure import fairness_gaps as gaps
-from workbench.measure import fairness_paired as pairs
-from workbench.measure.fairness_groups import groups_of, merge_rare
+from workbench.measure.fairness_paired import Assessed, Plan
+from workbench.measure.fairness_people import People, Sampled
 from workbench.measure.intervals import Estimate, holm, rows_to_decide
-from workbench.measure.matched import Matched, match
 from workbench.migration import Limits, Roles
-from workbench.models import normal
 from workbench.scored import Scored
 
 Judged = Literal["legacy", "candidate", "change"]
@@ -78,6 +77,12 @@ ORDER = Kind(
     source="area under the ROC curve, DeLong et al. 1988",
     limit=Limit(value=0.5, better="higher"),
 )
+THRESHOLDS = Kind(
+    id="bias/thresholds",
+    title="What other thresholds would give",
+    why="Accuracy and gaps depend on where the line between yes and no is drawn, and the line is often moved later.",
+    fix="Choose the threshold with the owner of the process, set task.threshold in migration.yaml, and run this again.",
+)
 GAPS = {
     "demographic_parity": _gap_kind("selection-rate-gap", "Selection rate", "Who is selected less often gets less."),
     "equal_opportunity": _gap_kind(
@@ -89,7 +94,7 @@ GAPS = {
     "mean_prediction": _gap_kind("mean-prediction-gap", "Mean prediction", "One group is rated higher than another."),
     "residual": _gap_kind("residual-gap", "Mean error", "One group is overrated against the truth."),
 }
-KINDS = (GROUPS, SMALL, RATIO, WORST, SAME, ORDER, *GAPS.values())
+KINDS = (GROUPS, SMALL, RATIO, WORST, SAME, ORDER, THRESHOLDS, *GAPS.values())
 
 
 class Params(audit.Params):
@@ -102,28 +107,27 @@ class Params(audit.Params):
 
 def run(scored: Scored, roles: Roles, limits: Limits, params: Params) -> Iterator[Finding]:
     """Whole-model checks first, then every protected attribute, then their intersections."""
-    rows = match(scored)
-    read = pairs.readings(rows, scored.task, [normal(label) for label in scored.classes])
-    yield from _whole(rows, read, limits)
-    if not roles.protected or not len(rows):
+    people: People = Sampled(scored)
+    yield from _whole(people, limits)
+    if not roles.protected or not people.n:
         none = "no protected attribute is declared: set roles.protected in migration.yaml"
         yield GROUPS.absent(none if not roles.protected else "no row was answered by every model: see 44_parity")
         return
-    for name in (name for name in roles.protected if name not in rows.frame):
+    for name in (name for name in roles.protected if name not in people.columns):
         yield GROUPS.absent(f"the holdout has no column {name!r}: correct roles.protected in migration.yaml", name)
-    names = [name for name in roles.protected if name in rows.frame]
-    plan = pairs.Plan(params.min_group, params.draws, params.level, params.seed)
-    found = [pairs.assess(rows, merge_rare(part), read, plan) for part in groups_of(rows.frame, names, params.depth)]
+    names = [name for name in roles.protected if name in people.columns]
+    plan = Plan(params.min_group, params.draws, params.level, params.seed)
+    found = list(people.assessed(names, params.depth, plan))
     adjusted = iter(holm([gap.p for item in found for _, gap in item.gaps]))
     for item in found:
         yield from _split(item, [next(adjusted) for _ in item.gaps], limits, params)
 
 
-def _whole(rows: Matched, read: Sequence[pairs.Reading], limits: Limits) -> Iterator[Finding]:
-    if read:
-        yield _model(SAME, pairs.one_answer(rows), len(rows), limits)
-    if read and read[0].whole:
-        yield _model(ORDER, pairs.order(rows, read[0]), int(rows.known.sum()), limits)
+def _whole(people: People, limits: Limits) -> Iterator[Finding]:
+    if people.decides:
+        yield _model(SAME, people.one_answer(), people.n, limits)
+    if people.whole:
+        yield _model(ORDER, people.order(), people.known, limits)
 
 
 def _model(kind: Kind, estimates: list[Estimate], n: int, limits: Limits) -> Finding:
@@ -133,13 +137,15 @@ def _model(kind: Kind, estimates: list[Estimate], n: int, limits: Limits) -> Fin
     return kind.found(legacy=legacy, candidate=candidate, limit=limits.get(kind.id))
 
 
-def _split(item: pairs.Assessed, p: list[float], limits: Limits, params: Params) -> Iterator[Finding]:
-    shown: list[Detail] = [_chart(item)] if item.bars and item.bars[0].groups else []
+def _split(item: Assessed, p: list[float], limits: Limits, params: Params) -> Iterator[Finding]:
+    shown: list[Detail] = [bars(item)] if item.bars and item.bars[0].groups else []
     shown += [tabled(title, frame) for title, frame in item.tables.items()]
     yield GROUPS.found(f"What each group of {item.name} gets", item.name, status=Status.INFO, details=tuple(shown))
     if item.small:
         named = ", ".join(f"{label} ({n:,} rows)" for label, n in list(item.small.items())[:10])
         yield SMALL.absent(f"{params.min_group} rows are needed to compare {named}", item.name)
+    if item.explored is not None:
+        yield THRESHOLDS.found(subject=item.name, status=Status.INFO, details=explored(item.explored, item.name))
     for (name, gap), chance in zip(item.gaps, p):
         yield _gap(GAPS[gap.name], f"{item.name}, {name}" if name else item.name, gap, chance, limits, params.level)
     if item.ratio is not None:
@@ -156,16 +162,6 @@ def _worst(subject: str, worst: gaps.GroupChange, limits: Limits, level: float) 
     legacy, candidate, change = (measured(part, worst.n, "bootstrap, max-T over groups", level=level) for part in parts)
     limit = limits.get(WORST.id)
     return WORST.found(title, subject, legacy=legacy, candidate=candidate, change=change, limit=limit)
-
-
-def _chart(item: pairs.Assessed) -> Chart:
-    series, what = [], item.what.replace("_", " ")
-    for side in item.bars:
-        value, low, high = (tuple(None if math.isnan(x) else x for x in part) for part in zip(*side.estimates))
-        series.append(Series(name=side.name, x=side.groups, y=value, low=low, high=high, role=side.name))
-    return Chart(
-        kind="interval", title=f"{what} by {item.name}".capitalize(), x=item.name, y=what, series=tuple(series)
-    )
 
 
 def _gap(kind: Kind, subject: str, gap: gaps.Gap, p: float, limits: Limits, level: float) -> Finding:

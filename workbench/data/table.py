@@ -88,8 +88,8 @@ class Table:
         chosen = self.columns if names is None else tuple(self.column(name) for name in names)
         ids = list(dict.fromkeys(column.id for column in chosen))
         arrow = engine.fetch(expr.order_by("row").select(*ids or ["row"]).limit(limit))
-        series = [_series(arrow[column.id], column.type) for column in chosen]
-        frame = pd.concat(series, axis=1) if series else pd.DataFrame(index=range(len(arrow)))
+        parts = [series(arrow[column.id], column.type) for column in chosen]
+        frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=range(len(arrow)))
         frame.columns = pd.Index([column.name for column in chosen])
         return frame
 
@@ -163,7 +163,8 @@ def _type(native: str) -> Type:
     return next((name for pattern, name in _TYPES if re.fullmatch(pattern, native)), "other")
 
 
-def _series(values: Any, type_: Type) -> pd.Series[Any]:
+def series(values: Any, type_: Type) -> pd.Series[Any]:
+    """An Arrow column as `Table.frame` gives it."""
     import pandas as pd
 
     gaps = values.null_count > 0

@@ -75,6 +75,12 @@ class Counts:
         return np.asarray(self.rows.sum((1, 2, 3)))
 
     @property
+    def everyone(self) -> Counts:
+        """All groups as one."""
+        parts = (part.sum(0, keepdims=True) for part in (self.rows, self.weight, self.squares))
+        return Counts(("(all)",), *parts)
+
+    @property
     def weighted(self) -> bool:
         return not np.array_equal(self.weight, self.rows)
 

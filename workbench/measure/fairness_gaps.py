@@ -193,7 +193,7 @@ def difference(this: Comparison, name: str) -> Gap:
         low, high = simultaneous(values, draws, errors, this.level)
         return Interval(low, min(1.0, high))
 
-    return _gap(this, name, lambda values: _largest(spread(values)), interval)
+    return _gap(this, name, lambda values: largest(spread(values)), interval)
 
 
 def share(this: Comparison, name: str = "demographic_parity") -> Gap:
@@ -207,10 +207,10 @@ def share(this: Comparison, name: str = "demographic_parity") -> Gap:
         low, high = simultaneous(logs, drawn, errors, this.level)
         return Interval(math.exp(-high), math.exp(-low))
 
-    return _gap(this, name, lambda values: -_largest(-lowest_share(values)), interval)
+    return _gap(this, name, lambda values: -largest(-lowest_share(values)), interval)
 
 
-def _largest(values: Floats) -> Floats:
+def largest(values: Floats) -> Floats:
     """Over families (the last axis); NaN where any is NaN."""
     return np.asarray(np.where(np.isnan(values).any(-1), np.nan, values.max(-1)))
 
@@ -222,11 +222,11 @@ def _gap(
     interval: Callable[[Floats, Floats, Floats], Interval],
 ) -> Gap:
     at = [RESAMPLED.index(rate) for rate in GAPS[name]]
-    usable = _usable(this, name)
+    enough = usable(this, name)
     found, drawn, estimates = [], [], []
     for number, side in enumerate(this.sides):
-        values, n = _values(this, name, side, usable)
-        draws = np.where(usable, np.moveaxis(this.draws.rates[:, number][..., at], -1, 1), np.nan)
+        values, n = _values(this, name, side, enough)
+        draws = np.where(enough, np.moveaxis(this.draws.rates[:, number][..., at], -1, 1), np.nan)
         value = float(measure(values))
         bounds = Interval(math.nan, math.nan) if math.isnan(value) else interval(values, draws, n)
         estimates.append(Estimate(value, min(bounds.low, value), max(bounds.high, value)))
@@ -242,8 +242,8 @@ def _gap(
         lowest=lowest,
         highest=highest,
         p=chance(values, n, len(this.draws.rates), this.seed),
-        left_out=tuple(np.array(this.counts.labels)[this.keep & ~usable.all(0)].tolist()),
-        n=int(this.counts.n[usable.any(0)].sum()),
+        left_out=tuple(np.array(this.counts.labels)[this.keep & ~enough.all(0)].tolist()),
+        n=int(this.counts.n[enough.any(0)].sum()),
     )
 
 
@@ -251,15 +251,15 @@ def _change(estimates: list[Estimate], drawn: list[Floats], level: float) -> Est
     return percentile(estimates[1].value - estimates[0].value, drawn[1] - drawn[0], level)
 
 
-def _values(this: Comparison, name: str, side: SideName, usable: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _values(this: Comparison, name: str, side: SideName, enough: NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """Rates and effective rows of one model, [F, G]."""
     at = [fairness.index(rate) for rate in GAPS[name]]
     values = fairness.rates(this.counts.side(side))[:, at].T
     n = this.counts.effective(side)[:, at].T
-    return np.where(usable, values, np.nan), np.where(usable, n, 0.0)
+    return np.where(enough, values, np.nan), np.where(enough, n, 0.0)
 
 
-def _usable(this: Comparison, name: str) -> NDArray[np.bool_]:
+def usable(this: Comparison, name: str) -> NDArray[np.bool_]:
     """[F, G]: large enough groups with enough rows behind the rate, in both models."""
     at = [fairness.index(rate) for rate in GAPS[name]]
     enough = np.stack([this.min_cell <= this.counts.behind(side)[:, at].T for side in this.sides]).all(0)

@@ -6,7 +6,7 @@ Numbers with many values become named bands; a missing value is a group of its o
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 MISSING = "(missing)"
-_FEW = 10
+FEW = 10
 """Numbers with at most this many distinct values are groups as they are."""
 _AGES = (25, 35, 45, 55, 65)
 _BANDS = 4
@@ -59,13 +59,16 @@ def intersect(parts: Sequence[Groups]) -> Groups:
 
 def merge_rare(groups: Groups, least: int = 10) -> Groups:
     """Groups of fewer rows than `least` become one: a rare value may name a person, and nothing can be said of it."""
-    n = np.bincount(groups.codes, minlength=len(groups.labels))
+    labels, place = merged(groups.labels, np.bincount(groups.codes, minlength=len(groups.labels)), least)
+    return Groups(groups.name, labels, place[groups.codes]) if labels != groups.labels else groups
+
+
+def merged(labels: tuple[str, ...], n: NDArray[np.int64], least: int = 10) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """`merge_rare` of groups of n rows each: the labels there are then, and where each group's rows go."""
     rare = n < least
-    if rare.sum() < 1:
-        return groups
-    kept = [label for label, few in zip(groups.labels, rare) if not few]
+    kept = tuple(label for label, few in zip(labels, rare) if not few)
     place = np.where(rare, len(kept), np.cumsum(~rare) - 1)
-    return Groups(groups.name, (*kept, f"(values with fewer than {least} rows)"), place[groups.codes])
+    return (*kept, f"(values with fewer than {least} rows)") if rare.any() else kept, place
 
 
 def _label(value: object) -> object:
@@ -84,18 +87,26 @@ def _banded(column: pd.Series, name: str) -> pd.Series:
     if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
         return column
     numbers = pd.to_numeric(column).astype("float64").replace([np.inf, -np.inf], np.nan)
-    if numbers.nunique() <= _FEW:
+    if numbers.nunique() <= FEW:
         return numbers
-    if re.search(r"(^|[_\W])age($|[_\W])", name.lower()) and numbers.min() >= 0 and numbers.max() <= 120:
-        edges = [float(edge) for edge in _AGES if numbers.min() < edge <= numbers.max()]
-    else:
-        cuts = {float(numbers.quantile(part / _BANDS)) for part in range(1, _BANDS)}
-        edges = sorted(cuts - {float(numbers.min())})
-    bounds = [-np.inf, *edges, np.inf]
-    return pd.cut(numbers, bounds, right=False, labels=_band_names(edges))
+    edges = edges_of(name, numbers.min(), numbers.max(), lambda shares: [float(numbers.quantile(at)) for at in shares])
+    return pd.cut(numbers, [-np.inf, *edges, np.inf], right=False, labels=band_names(edges))
 
 
-def _band_names(edges: Sequence[float]) -> list[str]:
+def edges_of(
+    name: str, low: float, high: float, quantiles: Callable[[Sequence[float]], Sequence[float]]
+) -> list[float]:
+    """Where the bands of a column with many numbers begin: the usual ages for an age, else its quartiles.
+
+    low, high: smallest and largest number; quantiles: those of the column at the shares asked for.
+    """
+    if re.search(r"(^|[_\W])age($|[_\W])", name.lower()) and low >= 0 and high <= 120:
+        return [float(edge) for edge in _AGES if low < edge <= high]
+    return sorted(set(quantiles([part / _BANDS for part in range(1, _BANDS)])) - {float(low)})
+
+
+def band_names(edges: Sequence[float]) -> list[str]:
+    """One name more than there are edges."""
     if not edges:
         return ["all"]
     between = [f"{low:g} to under {high:g}" for low, high in pairwise(edges)]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.measure import agreement
+from workbench.measure.causes import Ask, Doors, Pair
 from workbench.measure.quality import Answers
+from workbench.models import Label, ModelError, Outputs, normal
 from workbench.scored import Scored, Side
+
+if TYPE_CHECKING:
+    from workbench.models import Model
 
 Floats = NDArray[np.float64]
 
@@ -78,19 +85,77 @@ class Matched:
         return both if both is not None and self.before.value is None and both[0].ndim == 1 else (None, None)
 
 
-def around(rows: Matched, flipped: NDArray[np.bool_], nearest: int = 10) -> dict[str, pd.DataFrame]:
-    """By title: what differing rows have in common, and the rows nearest the threshold, by place, never by content."""
+def nearest(rows: Matched, k: int = 10) -> pd.DataFrame:
+    """The rows nearest the threshold, by place, never by content; none without scores of both models."""
     one, two = rows.binary_scores
     if one is None or two is None or rows.threshold is None:
-        found = {"What the differing rows have in common": agreement.causes(rows.frame, flipped)}
-    else:
-        differs = flipped | (agreement.gaps(one, two) > agreement.ROUNDING)
-        near = agreement.nearest(one, two, rows.threshold, nearest)
-        found = {
-            "What the differing rows have in common": agreement.causes(rows.frame, differs, one, two, rows.threshold),
-            "Rows nearest the threshold": near.assign(row=rows.place[near["row"]]),
-        }
-    return {title: frame for title, frame in found.items() if len(frame)}
+        return pd.DataFrame()
+    near = agreement.nearest(one, two, rows.threshold, k)
+    return near.assign(row=rows.place[near["row"]])
+
+
+NOT_ASKED = ("column", "service")
+"""Formats that are not asked about changed rows: a column holds answers to its own rows, a service may be in use."""
+
+
+def compared(scored: Scored, rows: Matched, doors: Doors | None, seed: int = 0) -> Pair:
+    """What `causes.explain` needs of the rows both models answered. doors: to ask them again, None not to."""
+    assert rows.after is not None
+    assert scored.candidate is not None
+    decided = (rows.before.decision, rows.after.decision)
+    asks = [
+        _ask(doors[name], scored) if doors and name in doors and side.format not in NOT_ASKED else None
+        for name, side in (("legacy", scored.legacy), ("candidate", scored.candidate))
+    ]
+    both = None if decided[0] is None or decided[1] is None else (decided[0], decided[1])
+    own = [_places(side.outputs, scored.classes) for side in (scored.legacy, scored.candidate)]
+    return Pair(
+        rows.frame.reset_index(drop=True),
+        _numbers_of(rows.before),
+        _numbers_of(rows.after),
+        both,
+        None if own[0] is None or own[1] is None else (own[0][rows.place], own[1][rows.place]),
+        rows.threshold,
+        asks[0],
+        asks[1],
+        seed,
+    )
+
+
+def _numbers_of(answers: Answers) -> Floats | None:
+    return answers.value if answers.value is not None else answers.scores
+
+
+def _places(outputs: Outputs, classes: Sequence[Label]) -> NDArray[np.int64] | None:
+    """[n] the class a model names itself, -1 where that is none; None for a model that gives no labels."""
+    if outputs.labels is None:
+        return None
+    known = {normal(label): place for place, label in enumerate(classes)}
+    codes, values = pd.factorize(outputs.labels)
+    return np.array([*(known.get(normal(value), -1) for value in values), -1], dtype=np.int64)[codes]
+
+
+def _ask(door: Callable[[], Model], scored: Scored) -> Ask:
+    """Answers to changed rows in the form of `Matched.numbers`; NaN for all rows of a question that is refused."""
+    names = [normal(label) for label in scored.classes]
+    positive = names.index(normal(scored.task.positive)) if scored.task.kind == "binary" else None
+    width = len(names) if scored.task.kind == "multiclass" else 0
+
+    def ask(frame: pd.DataFrame) -> Floats:
+        try:
+            outputs = door().predict(frame)
+        except (ModelError, ValueError, TypeError, KeyError, RuntimeError):
+            # A value no row has had may be more than a model, or its library, can read.
+            return np.full((len(frame), width) if width else len(frame), np.nan)
+        if outputs.values is not None:
+            return outputs.values
+        if outputs.scores is not None:
+            return outputs.scores if positive is None else outputs.scores[:, positive]
+        places = _places(outputs, scored.classes)
+        assert places is not None
+        return (places if positive is None else places == positive).astype(np.float64)
+
+    return ask
 
 
 def match(scored: Scored) -> Matched:
@@ -116,10 +181,27 @@ def match(scored: Scored) -> Matched:
 
 
 def _check_weight(weight: Floats | None) -> None:
-    bad = 0 if weight is None else int((~(np.isfinite(weight) & (weight >= 0))).sum())
-    if weight is not None and (bad or (len(weight) and not weight.any())):
-        seen = f"{bad:,} of {len(weight):,} weights are missing, infinite or negative" if bad else "all weights are 0"
+    if weight is not None:
+        bad = int((~(np.isfinite(weight) & (weight >= 0))).sum())
+        refuse_weights(bad, len(weight), bool(weight.any()) or not len(weight))
+
+
+def refuse_weights(bad: int, n: int, some: bool) -> None:
+    """Raises WeightError where `bad` of n weights are missing, infinite or negative, or not even some are above 0."""
+    if bad or not some:
+        seen = f"{bad:,} of {n:,} weights are missing, infinite or negative" if bad else "all weights are 0"
         raise WeightError(f"{seen}: correct the column that roles.weight names, or leave roles.weight out")
+
+
+def unanswered(scored: Scored, name: str, side: Side) -> tuple[int, str]:
+    """Rows without a usable answer, or with another one when asked twice, and what is wrong, in a line."""
+    missing = int((~responded(side)).sum())
+    told = [f"no usable answer for {missing:,} of {len(scored):,} rows"] if missing else []
+    odd = [one for one in scored.problems if one.side == name and one.kind in ("unrepeatable", "range", "sum")]
+    told += [one.message for one in odd]
+    # One class against the rest is no fault.
+    count = missing + sum(one.rows for one in odd if one.kind != "sum")
+    return count, f"{name.capitalize()}: {'; '.join(told)}" if told else ""
 
 
 def responded(side: Side) -> NDArray[np.bool_]:

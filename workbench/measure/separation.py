@@ -67,7 +67,7 @@ def cross_fitted_auc(codes: NDArray[np.int64], positive: NDArray[np.bool_], leve
     counts = [(np.bincount(c[y], minlength=k), np.bincount(c[~y], minlength=k)) for c, y in halves]
     if any(side.sum() < 2 for pair in counts for side in pair):
         return Estimate(float("nan"))
-    parts = [_auc(_rates(*counts[1 - i]), *counts[i]) for i in (0, 1)]
+    parts = [binned_auc(_rates(*counts[1 - i]), *counts[i]) for i in (0, 1)]
     value = float(np.mean([auc for auc, _ in parts]))
     half = z_value(level) * float(np.sqrt(sum(variance for _, variance in parts))) / 2
     return Estimate(value, max(0.0, value - half), min(1.0, value + half))
@@ -81,8 +81,8 @@ def _rates(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> NDArra
     return np.asarray((positives + overall) / (positives + negatives + 1), dtype=np.float64)
 
 
-def _auc(score: NDArray[np.float64], positives: NDArray[Any], negatives: NDArray[Any]) -> tuple[float, float]:
-    """AUC of scored bins, and its variance, from counts."""
+def binned_auc(score: NDArray[np.float64], positives: NDArray[Any], negatives: NDArray[Any]) -> tuple[float, float]:
+    """AUC of scored bins, and its variance (DeLong's), from counts; NaN where there is no row of a class."""
     import numpy as np
 
     level, place = np.unique(score, return_inverse=True)
