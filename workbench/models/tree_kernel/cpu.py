@@ -1,9 +1,10 @@
-"""The CPU kernel: many rows 32 side by side through one tree, a single row through 32 trees side by side.
+"""The CPU kernels: many rows 32 side by side through one tree, a single row through 32 trees side by side.
 
-Everything it is given is an address or a number, so it is compiled once for all models, and calling it costs little.
-Rows are taken in blocks and trees one by one, so that a tree stays in the cache for the block's rows.
+Everything they are given is an address or a number, so each is compiled once for all models and shapes, and calling it
+costs little. Rows are taken in blocks and trees one by one, so that a tree stays in the cache for the block's rows.
 """
 
+# mypy: disable-error-code="misc"
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,10 +13,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from workbench.models.tree_kernel import lanes as v
+from workbench.models.tree_kernel.lanes import LANES, SHIFT, Num, Writer, written
 from workbench.models.tree_kernel.program import CODE, CODED, COLUMN, HEADER
 
-LANES, SHIFT = v.LANES, v.SHIFT
 TINY = 1.0000000180025095e-35
 """float32(1e-35), what LightGBM takes for zero."""
 
@@ -25,18 +25,8 @@ FIRST = 3
 SCRATCH = 256 << 10
 """Bytes of a block's tests, at most: they stay in a core's second cache beside a tree."""
 
-(_COLUMNS, _TESTS, _TREES, _WIDTH, _OUTPUTS) = (HEADER[n] for n in ("columns", "tests", "trees", "width", "outputs"))
-(_LIMIT_BITS, _TEST_BITS, _FLOAT32) = (HEADER[n] for n in ("limit_bits", "test_bits", "float32"))
-(_RIGHT, _SINGLE, _DIVIDE) = (HEADER[n] for n in ("right", "single", "divide"))
-(_AT_COLUMNS, _AT_EDGES, _AT_SETS) = (HEADER[n] for n in ("at_columns", "at_edges", "at_sets"))
-(_AT_ROOTS, _AT_NODES, _AT_VALUES, _AT_BASE) = (HEADER[n] for n in ("at_roots", "at_nodes", "at_values", "at_base"))
-_RECORD = len(COLUMN)
-(_KIND, _SOURCE, _FIRST, _COUNT, _LOW, _HIGH) = (COLUMN[n] for n in ("kind", "source", "first", "count", "low", "high"))
-(_LOW_ABSENT, _HIGH_ABSENT, _ZERO) = (COLUMN[n] for n in ("low_absent", "high_absent", "zero"))
-(_SETS, _SET_WORDS, _FIRST_TEST) = (COLUMN[n] for n in ("sets", "set_words", "first_test"))
 
-
-def _kept(function: Callable[..., Any]) -> Any:
+def kept(function: Callable[..., Any]) -> Any:
     """Compiled at the first call, and kept on disk where numba finds a place to write."""
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)
@@ -44,263 +34,283 @@ def _kept(function: Callable[..., Any]) -> Any:
         return njit(nogil=True, error_model="numpy")(function)
 
 
-_part = njit(nogil=True, forceinline=True, error_model="numpy")
-"""Compiled as part of what calls it."""
+def groups_of(tests: int, rows: int) -> int:
+    """LANES rows at a time in a block of `many`."""
+    return max(1, min(SCRATCH // (4 * LANES * tests), -(-rows // LANES)))
 
 
-@_part
-def _address(array: Any) -> Any:  # pragma: no cover - compiled
-    return np.int64(array.ctypes.data)
+def room_for_few(tests: int, trees: int) -> int:
+    """Words of scratch that `few` needs."""
+    return tests // 2 + 1 + trees + LANES
 
 
-@_part
-def _hold(array: Any) -> Any:  # pragma: no cover - compiled
-    """Named after an array's address was used for the last time: numba frees what no later line names."""
-    return array.size
+def room_for_many(tests: int, outputs: int, rows: int) -> int:
+    """Words of scratch that `many` needs."""
+    return groups_of(tests, rows) * LANES * (tests // 2 + 1 + outputs)
 
 
-@_part
-def _search(edges: Any, count: Any, x: Any, right: Any) -> Any:  # pragma: no cover - compiled
-    """How many of `count` >= 1 sorted edges are below each lane's x (right: or equal to it); 0 for NaN."""
-    at = v.splat(0)
-    left = count
-    while left > 1:
-        half = left >> 1
-        edge = v.gather_floats(edges, at + (half - 1))
-        at = v.where(edge <= x, at + half, at) if right else v.where(edge < x, at + half, at)
-        left -= half
-    edge = v.gather_floats(edges, at)
-    return at + v.as_int(edge <= x) if right else at + v.as_int(edge < x)
+def _said(to: Writer, program: Num, name: str) -> Num:
+    return to.int_at(program, HEADER[name])
 
 
-@_part
-def _number(program: Any, column: Any, x: Any, tests: Any) -> Any:  # pragma: no cover - compiled
-    """Tests of a column of numbers, for LANES rows."""
-    edges = program + 8 * (v.word(program, _AT_EDGES) + v.word(column, _FIRST))
-    value = _search(edges, v.word(column, _COUNT), x, v.word(program, _RIGHT) != 0) + 1
-    missing = x != x
-    if v.word(column, _ZERO):
-        missing = missing | ((x <= TINY) & (x >= -TINY))
-    low, high = v.word(column, _LOW), v.word(column, _HIGH)
-    if low >= 0:
-        v.store_shorts(tests + 4 * LANES * low, v.where(missing, v.splat(v.word(column, _LOW_ABSENT)), value))
-    if high >= 0:
-        v.store_shorts(tests + 4 * LANES * high, v.where(missing, v.splat(v.word(column, _HIGH_ABSENT)), value))
+def searched(to: Writer, edges: Num, count: Num, x: Num, right: Num) -> Num:
+    """How many of `count` >= 1 sorted edges are below x (right: or equal to it); 0 for NaN."""
+    at, left = to.variable(to.beside(to.integer(0), x)), to.variable(count)
+
+    def below(edge: Num) -> Num:
+        return (edge < x) | ((edge == x) & right)
+
+    with to.repeat(lambda: left.now > 1):
+        half = left.now >> 1
+        at.set(to.where(below(to.float_at(edges, at.now + (half - 1))), at.now + half, at.now))
+        left.set(left.now - half)
+    return at.now + to.as_int(below(to.float_at(edges, at.now)))
 
 
-@_part
-def _sets(program: Any, column: Any, symbol: Any, tests: Any) -> Any:  # pragma: no cover - compiled
+def _number(to: Writer, program: Num, column: Num, x: Num, tests: Num, width: int) -> None:
+    """Tests of a column of numbers."""
+    count, zero, low, high = (to.int_at(column, COLUMN[name]) for name in ("count", "zero", "low", "high"))
+    edges = program + (_said(to, program, "at_edges") + to.int_at(column, COLUMN["first"])) * 8
+    value = searched(to, edges, count, x, _said(to, program, "right") != 0) + 1
+    missing = (x != x) | ((x <= TINY) & (x >= -TINY) & (zero != 0))
+    for test, absent in ((low, "low_absent"), (high, "high_absent")):
+        with to.when(test >= 0):
+            to.put_short(to.where(missing, to.int_at(column, COLUMN[absent]), value), tests, test * width)
+
+
+def _sets(to: Writer, program: Num, column: Num, symbol: Num, tests: Num, width: int) -> None:
     """Tests of a column of categories, one per set of them that goes right."""
-    words = v.word(column, _SET_WORDS)
-    table = program + 8 * (v.word(program, _AT_SETS) + v.word(column, _FIRST))
-    test = v.word(column, _FIRST_TEST)
-    for number in range(v.word(column, _SETS)):
-        word = v.gather_ints(table + 8 * words * number, symbol >> 6)
-        v.store_shorts(tests + 4 * LANES * (test + number), (word >> (symbol & 63)) & 1)
+    words, first_test = to.int_at(column, COLUMN["set_words"]), to.int_at(column, COLUMN["first_test"])
+    table = program + (_said(to, program, "at_sets") + to.int_at(column, COLUMN["first"])) * 8
+    with to.loop(to.int_at(column, COLUMN["sets"])) as number:
+        bits = to.int_at(table, words * number + (symbol >> 6))
+        to.put_short((bits >> (symbol & 63)) & 1, tests, (first_test + number) * width)
 
 
-@_part
-def _coded(x: Any, count: Any) -> Any:  # pragma: no cover - compiled
+def _coded(to: Writer, x: Num, count: Num) -> Num:
     """Symbols of numbers that are category codes: `count` for one out of range, one more for NaN."""
-    inside = (x >= 0.0) & (x < float(count))
-    code = v.truncated(v.where_float(inside, x, v.splat_float(0.0)))
-    symbol = v.where(inside, code, v.splat(count))
-    return v.where(x != x, v.splat(count + 1), symbol)
+    inside = (x >= 0.0) & (x < to.as_float(count))
+    symbol = to.where(inside, to.truncated(to.where(inside, x, 0.0)), count)
+    return to.where(x != x, count + 1, symbol)
 
 
-@_part
-def _encode(
-    program: Any, numbers: Any, step: Any, codes: Any, code_step: Any, rows: Any, tests: Any
-) -> None:  # pragma: no cover - compiled
-    """Tests [R, LANES] int32 of LANES rows."""
-    for number in range(v.word(program, _COLUMNS)):
-        column = program + 8 * (v.word(program, _AT_COLUMNS) + number * _RECORD)
-        kind, source = v.word(column, _KIND), v.word(column, _SOURCE)
-        if kind == CODE:
-            symbol = v.gather_ints(codes + 8 * source, rows * code_step) + FIRST
-            known = (symbol > 0) & (symbol < v.word(column, _COUNT))
-            _sets(program, column, v.where(known, symbol, v.splat(0)), tests)
-        else:
-            x = v.gather_floats(numbers + 8 * source, rows * step)
-            if v.word(program, _FLOAT32):
-                x = v.single(x)
-            if kind == CODED:
-                _sets(program, column, _coded(x, v.word(column, _COUNT)), tests)
-            else:
-                _number(program, column, x, tests)
+def _encode(to: Writer, program: Num, numbers: Num, codes: Num, tests: Num) -> None:
+    """Tests [R] or [R, LANES] int32 of the rows that lie at the addresses `numbers` and `codes`, one or LANES."""
+    width = LANES if numbers.lanes else 1
+    to.put_short(to.beside(to.integer(0), numbers), tests, 0)
+    narrow = _said(to, program, "float32") != 0
+    records = program + _said(to, program, "at_columns") * 8
+    with to.loop(_said(to, program, "columns")) as number:
+        column = records + number * (8 * len(COLUMN))
+        kind, source, count = (to.int_at(column, COLUMN[name]) for name in ("kind", "source", "count"))
+        with to.either(kind == CODE) as (of_edge, of_numbers):
+            with of_edge:
+                symbol = to.int_at(codes + source * 8) + FIRST
+                known = (symbol > 0) & (symbol < count)
+                _sets(to, program, column, to.where(known, symbol, 0), tests, width)
+            with of_numbers:
+                wide = to.float_at(numbers + source * 8)
+                x = to.where(narrow, to.single(wide), wide)
+                with to.either(kind == CODED) as (of_codes, of_values):
+                    with of_codes:
+                        _sets(to, program, column, _coded(to, x, count), tests, width)
+                    with of_values:
+                        _number(to, program, column, x, tests, width)
 
 
-@_part
-def _leaf(program: Any, at: Any, tests: Any, shift: Any, lane: Any) -> Any:  # pragma: no cover - compiled
+def _leaf(to: Writer, program: Num, root: Num, tests: Num, shift: int, lane: Num) -> Num:
     """Row of values that each lane ends in. tests: int32, of test t and lane i at `(t << shift) + lane[i]`."""
-    limit_bits, test_bits = v.word(program, _LIMIT_BITS), v.word(program, _TEST_BITS)
-    limits, all_tests, up = (1 << limit_bits) - 1, (1 << test_bits) - 1, limit_bits + test_bits
-    nodes = program + 8 * v.word(program, _AT_NODES)
-    node = v.gather_ints(nodes, at)
-    test = (node >> limit_bits) & all_tests
-    while v.some(test != 0):
-        asked = v.gather_shorts(tests, (test << shift) + lane)
-        at = (node >> up) + v.as_int(asked > (node & limits))
-        node = v.gather_ints(nodes, at)
-        test = (node >> limit_bits) & all_tests
-    return node & limits
+    limit_bits, test_bits = _said(to, program, "limit_bits"), _said(to, program, "test_bits")
+    one = to.integer(1)
+    limits, all_tests, up = (one << limit_bits) - 1, (one << test_bits) - 1, limit_bits + test_bits
+    nodes = program + _said(to, program, "at_nodes") * 8
+    node = to.variable(to.int_at(nodes, root))
+    with to.repeat(lambda: to.some(((node.now >> limit_bits) & all_tests) != 0)):
+        test = (node.now >> limit_bits) & all_tests
+        right = to.short_at(tests, (test << shift) + lane) > (node.now & limits)
+        node.set(to.int_at(nodes, (node.now >> up) + to.as_int(right)))
+    return node.now & limits
 
 
-@_part
-def _add(program: Any, leaf: Any, tree: Any, sums: Any) -> None:  # pragma: no cover - compiled
+def _add(to: Writer, program: Num, leaf: Num, tree: Num, sums: Num) -> None:
     """Add a tree's values to the sums [K, LANES]."""
-    values, width = program + 8 * v.word(program, _AT_VALUES), v.word(program, _WIDTH)
-    each = v.word(program, _TREES) // v.word(program, _OUTPUTS)
-    output = 0 if width > 1 else tree // each
-    for k in range(width):
-        place = sums + 8 * LANES * (output + k)
-        total = v.load_floats(place) + v.gather_floats(values + 8 * k, leaf * width)
-        v.store_floats(place, v.single(total) if v.word(program, _SINGLE) else total)
+    values, width = program + _said(to, program, "at_values") * 8, _said(to, program, "width")
+    each = _said(to, program, "trees") / _said(to, program, "outputs")
+    # Fewer trees than outputs: each tree adds to all, and the quotient is not asked for; yet it is computed.
+    output = to.where(width > 1, to.integer(0), tree / to.where(each < 1, to.integer(1), each))
+    single = _said(to, program, "single") != 0
+    with to.loop(width) as k:
+        place = sums + (output + k) * (8 * LANES)
+        total = to.floats_from(place) + to.float_at(values, leaf * width + k)
+        to.put(to.where(single, to.single(total), total), place)
 
 
-@_kept
+def _ended(to: Writer, program: Num, total: Num, output: Num) -> Num:
+    """Divided, and with the base that no tree carries."""
+    divide = to.float_at(program, HEADER["divide"])
+    return total / divide + to.float_at(program, _said(to, program, "at_base") + output)
+
+
+@written("iiiiiiiii")
+def _many(
+    to: Writer,
+    program: Num,
+    numbers: Num,
+    step: Num,
+    codes: Num,
+    code_step: Num,
+    out: Num,
+    start: Num,
+    stop: Num,
+    scratch: Num,
+) -> None:
+    n_tests, outputs = _said(to, program, "tests"), _said(to, program, "outputs")
+    needed = (stop - start + (LANES - 1)) >> SHIFT
+    most = to.integer(SCRATCH // (4 * LANES)) / n_tests
+    groups = to.where(most > needed, needed, most)
+    groups = to.where(groups < 1, to.integer(1), groups)
+    tests_bytes, sums_bytes = n_tests * (4 * LANES), outputs * (8 * LANES)
+    sums = scratch + groups * tests_bytes
+    roots = program + _said(to, program, "at_roots") * 8
+    with to.loop(stop, start, groups * LANES) as block:
+        left = (stop - block + (LANES - 1)) >> SHIFT
+        some = to.where(left < groups, left, groups)
+        with to.loop(some * outputs) as place:
+            to.put(to.splat(to.number(0.0)), sums, place * LANES)
+        with to.loop(some) as group:
+            row = to.iota() + (block + group * LANES)
+            rows = to.where(row < stop, row, stop - 1)
+            at, code = numbers + rows * (step * 8), codes + rows * (code_step * 8)
+            _encode(to, program, at, code, scratch + group * tests_bytes)
+        with to.loop(_said(to, program, "trees")) as tree:
+            root = to.splat(to.int_at(roots, tree))
+            with to.loop(some) as group:
+                leaf = _leaf(to, program, root, scratch + group * tests_bytes, SHIFT, to.iota())
+                _add(to, program, leaf, tree, sums + group * sums_bytes)
+        _finish(to, program, sums, out, block, to.where(stop < block + some * LANES, stop, block + some * LANES))
+
+
+def _finish(to: Writer, program: Num, sums: Num, out: Num, start: Num, stop: Num) -> None:
+    """Sums [groups, K, LANES] to out [n, K]."""
+    outputs = _said(to, program, "outputs")
+    with to.loop(stop, start) as row:
+        group, lane = (row - start) >> SHIFT, (row - start) & (LANES - 1)
+        with to.loop(outputs) as k:
+            total = to.float_at(sums, (group * outputs + k) * LANES + lane)
+            to.put(_ended(to, program, total, k), out, row * outputs + k)
+
+
+@written("iiiiiiiii")
+def _few(
+    to: Writer,
+    program: Num,
+    numbers: Num,
+    step: Num,
+    codes: Num,
+    code_step: Num,
+    out: Num,
+    start: Num,
+    stop: Num,
+    scratch: Num,
+) -> None:
+    leaf = scratch + ((_said(to, program, "tests") >> 1) + 1) * 8
+    trees, outputs = _said(to, program, "trees"), _said(to, program, "outputs")
+    roots = program + _said(to, program, "at_roots") * 8
+    with to.loop(stop, start) as row:
+        _encode(to, program, numbers + row * step * 8, codes + row * code_step * 8, scratch)
+        with to.loop(trees, 0, LANES) as tree:
+            place = to.iota() + tree
+            root = to.int_at(roots, to.where(place < trees, place, trees - 1))
+            to.put(_leaf(to, program, root, scratch, 0, to.splat(to.integer(0))), leaf, tree)
+        _sum(to, program, leaf, out + row * outputs * 8)
+
+
+def _sum(to: Writer, program: Num, leaf: Num, out: Num) -> None:
+    """Raw sums [K] of one row, whose leaf of every tree is known."""
+    trees, width, outputs = (_said(to, program, name) for name in ("trees", "width", "outputs"))
+    values, single = program + _said(to, program, "at_values") * 8, _said(to, program, "single") != 0
+    together, each = width > 1, trees / outputs
+    with to.loop(outputs) as output:
+        first = to.where(together, to.integer(0), output * each)
+        total = to.variable(to.number(0.0))
+        with to.loop(first + to.where(together, trees, each), first) as tree:
+            place = to.int_at(leaf, tree) * width + to.where(together, output, 0)
+            added = total.now + to.float_at(values, place)
+            total.set(to.where(single, to.single(added), added))
+        to.put(_ended(to, program, total.now, output), out, output)
+
+
+@kept
 def many(
-    program: Any, numbers: Any, step: Any, codes: Any, code_step: Any, out: Any, start: Any, stop: Any
+    program: Any,
+    numbers: Any,
+    step: Any,
+    codes: Any,
+    code_step: Any,
+    out: Any,
+    start: Any,
+    stop: Any,
+    scratch: Any,
 ) -> None:  # pragma: no cover - compiled
     """Raw sums of rows start … stop, block by block, LANES rows at a time through each tree.
 
-    Addresses: program (checked), numbers float64 [n, step], codes int64 [n, code_step], out float64 [n, K].
+    Addresses: program (checked), numbers float64 [n, step], codes int64 [n, code_step], out float64 [n, K], scratch
+    (`room_for_many` words).
     """
-    n_tests, outputs = v.word(program, _TESTS), v.word(program, _OUTPUTS)
-    groups = min(max(SCRATCH // (4 * LANES * n_tests), 1), (stop - start + LANES - 1) >> SHIFT)
-    tests = np.zeros(groups * n_tests * LANES, np.int32)
-    sums = np.empty(groups * outputs * LANES)
-    roots = program + 8 * v.word(program, _AT_ROOTS)
-    for block in range(start, stop, groups * LANES):
-        some = min(groups, (stop - block + LANES - 1) >> SHIFT)
-        sums[:] = 0.0
-        for group in range(some):
-            row = v.iota() + (block + group * LANES)
-            rows = v.where(row < stop, row, v.splat(stop - 1))
-            _encode(program, numbers, step, codes, code_step, rows, _address(tests) + group * 4 * LANES * n_tests)
-        for tree in range(v.word(program, _TREES)):
-            root = v.splat(v.word(roots, tree))
-            for group in range(some):
-                asked = _address(tests) + group * 4 * LANES * n_tests
-                leaf = _leaf(program, root, asked, SHIFT, v.iota())
-                _add(program, leaf, tree, _address(sums) + group * 8 * LANES * outputs)
-        _finish(program, sums, out, block, min(stop, block + some * LANES))
-    _hold(tests)
-    _hold(sums)
+    _many(program, numbers, step, codes, code_step, out, start, stop, scratch)
 
 
-@_part
-def _finish(program: Any, sums: Any, out: Any, start: Any, stop: Any) -> None:  # pragma: no cover - compiled
-    """Sums [groups, K, LANES] to out [n, K]: divided, and with the base that no tree carries."""
-    outputs, divide = v.word(program, _OUTPUTS), v.load_float(program + 8 * _DIVIDE)
-    base = program + 8 * v.word(program, _AT_BASE)
-    for row in range(start, stop):
-        group, lane = (row - start) >> SHIFT, (row - start) & (LANES - 1)
-        for k in range(outputs):
-            total = sums[(group * outputs + k) * LANES + lane] / divide + v.load_float(base + 8 * k)
-            v.store_float(out + 8 * (row * outputs + k), total)
-
-
-@_part
-def _encode_one(program: Any, numbers: Any, codes: Any, tests: Any) -> None:  # pragma: no cover - compiled
-    """Tests [R] int32 of one row, given where its numbers and codes are: as `_encode`, one column after the other."""
-    right, narrow = v.word(program, _RIGHT), v.word(program, _FLOAT32)
-    for number in range(v.word(program, _COLUMNS)):
-        column = program + 8 * (v.word(program, _AT_COLUMNS) + number * _RECORD)
-        kind, source, count = v.word(column, _KIND), v.word(column, _SOURCE), v.word(column, _COUNT)
-        if kind == CODE:
-            symbol = v.word(codes, source) + FIRST
-            _sets_one(program, column, symbol if 0 < symbol < count else 0, tests)
-            continue
-        x = v.load_float(numbers + 8 * source)
-        x = np.float64(np.float32(x)) if narrow else x
-        if kind == CODED:
-            symbol = np.int64(x) if 0.0 <= x < count else count
-            _sets_one(program, column, count + 1 if x != x else symbol, tests)
-            continue
-        edges = program + 8 * (v.word(program, _AT_EDGES) + v.word(column, _FIRST))
-        at = 0
-        while count > 1:
-            half = count >> 1
-            edge = v.load_float(edges + 8 * (at + half - 1))
-            at += half * ((edge <= x) if right else (edge < x))
-            count -= half
-        edge = v.load_float(edges + 8 * at)
-        at += ((edge <= x) if right else (edge < x)) + 1
-        missing = x != x or (v.word(column, _ZERO) != 0 and abs(x) <= TINY)
-        low, high = v.word(column, _LOW), v.word(column, _HIGH)
-        if low >= 0:
-            v.store_short(tests + 4 * low, v.word(column, _LOW_ABSENT) if missing else at)
-        if high >= 0:
-            v.store_short(tests + 4 * high, v.word(column, _HIGH_ABSENT) if missing else at)
-
-
-@_part
-def _sets_one(program: Any, column: Any, symbol: Any, tests: Any) -> None:  # pragma: no cover - compiled
-    words, test = v.word(column, _SET_WORDS), v.word(column, _FIRST_TEST)
-    table = v.word(program, _AT_SETS) + v.word(column, _FIRST) + (symbol >> 6)
-    for number in range(v.word(column, _SETS)):
-        word = v.word(program, table + words * number)
-        v.store_short(tests + 4 * (test + number), (word >> (symbol & 63)) & 1)
-
-
-@_part
-def _one(program: Any, tests: Any, leaf: Any, out: Any) -> None:  # pragma: no cover - compiled
-    """Raw sums [K] of one row, LANES trees side by side. tests [R] int32; leaf: room for T + LANES words."""
-    trees, width, outputs = v.word(program, _TREES), v.word(program, _WIDTH), v.word(program, _OUTPUTS)
-    roots, each = program + 8 * v.word(program, _AT_ROOTS), trees // outputs
-    for tree in range(0, trees, LANES):
-        place = v.iota() + tree
-        at = v.gather_ints(roots, v.where(place < trees, place, v.splat(trees - 1)))
-        v.store_ints(leaf + 8 * tree, _leaf(program, at, tests, 0, v.splat(0)))
-    values, single = program + 8 * v.word(program, _AT_VALUES), v.word(program, _SINGLE)
-    divide, base = v.load_float(program + 8 * _DIVIDE), program + 8 * v.word(program, _AT_BASE)
-    for output in range(outputs):
-        first, last, k = (0, trees, output) if width > 1 else (output * each, (output + 1) * each, 0)
-        total = 0.0
-        for tree in range(first, last):
-            total += v.load_float(values + 8 * (v.word(leaf, tree) * width + k))
-            total = np.float64(np.float32(total)) if single else total
-        v.store_float(out + 8 * output, total / divide + v.load_float(base + 8 * output))
-
-
-@_kept
+@kept
 def few(
-    program: Any, numbers: Any, step: Any, codes: Any, code_step: Any, out: Any, start: Any, stop: Any
+    program: Any,
+    numbers: Any,
+    step: Any,
+    codes: Any,
+    code_step: Any,
+    out: Any,
+    start: Any,
+    stop: Any,
+    scratch: Any,
 ) -> None:  # pragma: no cover - compiled
-    """As `many`, one row after the other, LANES trees side by side."""
-    tests = np.zeros(v.word(program, _TESTS), np.int32)
-    leaf = np.empty(v.word(program, _TREES) + LANES, np.int64)
-    for row in range(start, stop):
-        _encode_one(program, numbers + 8 * row * step, codes + 8 * row * code_step, _address(tests))
-        _one(program, _address(tests), _address(leaf), out + 8 * row * v.word(program, _OUTPUTS))
-    _hold(tests)
-    _hold(leaf)
+    """As `many`, one row after the other, LANES trees side by side; scratch: `room_for_few` words."""
+    _few(program, numbers, step, codes, code_step, out, start, stop, scratch)
 
 
-@_kept
+@kept
 def prepare(raw: Any, chance: Any, rows: Any, single: Any, scale: Any) -> None:  # pragma: no cover - compiled
     """From the margins to what torch takes the sigmoid of (single: the exponential)."""
-    for row in range(rows):
-        margin = v.load_float(raw + 8 * row)
-        if single:
-            power = -np.float32(margin) * np.float32(scale)
-            v.store_float(chance + 8 * row, np.float64(np.float32(88.7) if power > np.float32(88.7) else power))
-        else:
-            v.store_float(chance + 8 * row, margin * scale)
+    _prepare(raw, chance, rows, single, scale)
 
 
-@_kept
+@written("iiiif")
+def _prepare(to: Writer, raw: Num, chance: Num, rows: Num, single: Num, scale: Num) -> None:
+    with to.loop(rows) as row:
+        margin = to.float_at(raw, row)
+        # In float64 and rounded, a product of two float32 is what it is in float32.
+        power = to.single((to.number(0.0) - to.single(margin)) * to.single(scale))
+        most = to.number(float(np.float32(88.7)))
+        power = to.where(power > most, most, power)
+        to.put(to.where(single != 0, power, margin * scale), chance, row)
+
+
+@kept
 def finish(
     raw: Any, chance: Any, rows: Any, single: Any, rule: Any, scores: Any, label: Any
 ) -> None:  # pragma: no cover - compiled
     """From margins and torch's answer to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
-    for row in range(rows):
-        second, margin = v.load_float(chance + 8 * row), v.load_float(raw + 8 * row)
-        if single:
-            second = np.float64(np.float32(1.0) / (np.float32(second) + np.float32(1.0)))
-        first = np.float64(np.float32(1.0 - second)) if single else 1.0 - second
-        v.store_float(scores + 16 * row, first)
-        v.store_float(scores + 16 * row + 8, second)
-        chosen = margin > 0.0 if rule == 0 else margin >= 0.0 if rule == 1 else second > first
-        v.store_int(label + 8 * row, np.int64(chosen))
+    _classes(raw, chance, rows, single, rule, scores, label)
+
+
+@written("iiiiiii")
+def _classes(to: Writer, raw: Num, chance: Num, rows: Num, single: Num, rule: Num, scores: Num, label: Num) -> None:
+    one, narrow = to.number(1.0), single != 0
+    with to.loop(rows) as row:
+        chosen_by, margin = to.float_at(chance, row), to.float_at(raw, row)
+        # The same holds for a sum and a quotient of two float32 (Figueroa 1995).
+        rounded = to.single(one / to.single(to.single(chosen_by) + 1.0))
+        second = to.where(narrow, rounded, chosen_by)
+        first = to.where(narrow, to.single(one - second), one - second)
+        to.put(first, scores, row * 2)
+        to.put(second, scores, row * 2 + 1)
+        chosen = to.where(rule == 0, margin > 0.0, to.where(rule == 1, margin >= 0.0, second > first))
+        to.put(to.as_int(chosen), label, row)

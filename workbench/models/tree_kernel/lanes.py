@@ -1,234 +1,304 @@
-"""SIMD for numba: vectors of LANES numbers that live in registers, and the few operations a tree walk needs.
+"""A small notation for kernels: numbers, and vectors of LANES numbers that live in registers, as Python values.
 
-LLVM cuts a vector to the width of the machine, and turns `gather` into the machine's gather instruction where that
+What is written with them is LLVM's intermediate language, put into one function that numba then compiles, calls and
+keeps on disk. So a part of a kernel is a plain Python function, written once for a row and for LANES rows, and there is
+nothing to infer: numba took ten times as long for the same kernels as functions of its own.
+LLVM cuts a vector to the width of the machine, and turns a gather into the machine's gather instruction where that
 pays (AVX-512), else into single loads. Thirty-two lanes keep enough loads in flight to hide the caches' latency.
-Addresses are plain integers: whoever calls has checked that what they point to is there (`program.check`).
+Arithmetic is IEEE's, step by step: nothing is contracted or reordered. Addresses are plain integers: whoever calls has
+checked that what they point to is there.
 """
 
 # mypy: disable-error-code="no-untyped-call, import-untyped"
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, Union
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic
 
 LANES = 32
 SHIFT = 5
 """log2(LANES)."""
 
-_ELEMENTS = {"int": ir.IntType(64), "float": ir.DoubleType(), "bool": ir.IntType(1)}
-_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_I1, _I32, _I64, _F32, _F64 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
+
+Given = Union["Num", int, float, bool]
 
 
-class Lanes(types.Type):
-    """LANES numbers of one kind: "int" (64 bits), "float" (64 bits) or "bool"."""
+class Num:
+    """An int64, a float64 or a truth value, or LANES of them. A plain number beside one becomes of its kind."""
 
-    def __init__(self, kind: str) -> None:
-        super().__init__(name=f"Lanes({kind})")
-        self.kind = kind
-        self.scalar = types.float64 if kind == "float" else types.int64
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, to: Writer, value: Any) -> None:
+        self.to, self.value = to, value
+
+    @property
+    def lanes(self) -> bool:
+        return isinstance(self.value.type, ir.VectorType)
+
+    @property
+    def element(self) -> Any:
+        return self.value.type.element if self.lanes else self.value.type
+
+    def _with(self, other: Given, ints: str, floats: str = "") -> Num:
+        """An instruction of both; `ints` or `floats` is its name in llvmlite."""
+        one, two = self.to.alike(self, other)
+        name = floats if self.element == _F64 else ints
+        return Num(self.to, getattr(self.to.builder, name)(one.value, two.value))
+
+    def _compared(self, how: str, other: Given) -> Num:
+        one, two = self.to.alike(self, other)
+        build = self.to.builder
+        if self.element != _F64:
+            return Num(self.to, build.icmp_signed(how, one.value, two.value))
+        compare = build.fcmp_unordered if how == "!=" else build.fcmp_ordered
+        return Num(self.to, compare(how, one.value, two.value))
+
+    def __add__(self, other: Given) -> Num:
+        return self._with(other, "add", "fadd")
+
+    def __sub__(self, other: Given) -> Num:
+        return self._with(other, "sub", "fsub")
+
+    def __mul__(self, other: Given) -> Num:
+        return self._with(other, "mul", "fmul")
+
+    def __truediv__(self, other: Given) -> Num:
+        return self._with(other, "sdiv", "fdiv")
+
+    def __and__(self, other: Given) -> Num:
+        return self._with(other, "and_")
+
+    def __or__(self, other: Given) -> Num:
+        return self._with(other, "or_")
+
+    def __lshift__(self, other: Given) -> Num:
+        return self._with(other, "shl")
+
+    def __rshift__(self, other: Given) -> Num:
+        return self._with(other, "lshr")
+
+    def __lt__(self, other: Given) -> Num:
+        return self._compared("<", other)
+
+    def __le__(self, other: Given) -> Num:
+        return self._compared("<=", other)
+
+    def __gt__(self, other: Given) -> Num:
+        return self._compared(">", other)
+
+    def __ge__(self, other: Given) -> Num:
+        return self._compared(">=", other)
+
+    def __eq__(self, other: Given) -> Num:  # type: ignore[override]
+        return self._compared("==", other)
+
+    def __ne__(self, other: Given) -> Num:  # type: ignore[override]
+        """True for NaN, as ever."""
+        return self._compared("!=", other)
 
 
-INT, FLOAT, BOOL = Lanes("int"), Lanes("float"), Lanes("bool")
+class Variable:
+    """A place that is written more than once."""
+
+    def __init__(self, to: Writer, first: Num) -> None:
+        self.to = to
+        self._place = cgutils.alloca_once(to.builder, first.value.type)
+        self.set(first)
+
+    @property
+    def now(self) -> Num:
+        return Num(self.to, self.to.builder.load(self._place))
+
+    def set(self, value: Given) -> None:
+        kind = self._place.type.pointee
+        self.to.builder.store(value.value if isinstance(value, Num) else ir.Constant(kind, value), self._place)
 
 
-@register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Lanes) -> None:
-        super().__init__(manager, kind, _vector(_ELEMENTS[kind.kind]))
+class Writer:
+    """Writes a function, line by line."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+
+    def alike(self, one: Num, other: Given) -> tuple[Num, Num]:
+        """Both of one kind: a plain number as a constant, a single one on all lanes."""
+        two = other if isinstance(other, Num) else Num(self, ir.Constant(one.element, other))
+        return (self.splat(one), self.splat(two)) if one.lanes or two.lanes else (one, two)
+
+    def integer(self, value: int) -> Num:
+        return Num(self, ir.Constant(_I64, value))
+
+    def number(self, value: float) -> Num:
+        return Num(self, ir.Constant(_F64, value))
+
+    def splat(self, value: Num) -> Num:
+        if value.lanes:
+            return value
+        nothing = ir.Constant(_vector(value.element), ir.Undefined)
+        one = self.builder.insert_element(nothing, value.value, _I32(0))
+        return Num(self, self.builder.shuffle_vector(one, nothing, ir.Constant(_vector(_I32), None)))
+
+    def beside(self, value: Num, other: Num) -> Num:
+        """On lanes where the other is."""
+        return self.splat(value) if other.lanes else value
+
+    def iota(self) -> Num:
+        """0, 1, 2, …"""
+        return Num(self, ir.Constant(_vector(_I64), list(range(LANES))))
+
+    def where(self, mask: Num, yes: Num, no: Given) -> Num:
+        yes, other = self.alike(yes, no)
+        if mask.lanes:
+            yes, other = self.splat(yes), self.splat(other)
+        return Num(self, self.builder.select(mask.value, yes.value, other.value))
+
+    def some(self, mask: Num) -> Num:
+        """True on any lane?"""
+        if not mask.lanes:
+            return mask
+        bits = self.builder.bitcast(mask.value, ir.IntType(LANES))
+        return Num(self, self.builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)))
+
+    def as_int(self, mask: Num) -> Num:
+        return Num(self, self.builder.zext(mask.value, _like(mask, _I64)))
+
+    def as_float(self, whole: Num) -> Num:
+        return Num(self, self.builder.sitofp(whole.value, _like(whole, _F64)))
+
+    def truncated(self, value: Num) -> Num:
+        """Towards zero; it must fit."""
+        return Num(self, self.builder.fptosi(value.value, _like(value, _I64)))
+
+    def single(self, value: Num) -> Num:
+        """Rounded to float32."""
+        narrow = self.builder.fptrunc(value.value, _like(value, _F32))
+        return Num(self, self.builder.fpext(narrow, value.value.type))
+
+    def int_at(self, base: Num, place: Given = 0) -> Num:
+        """The int64 number `place` from the address `base`; on lanes, one for each."""
+        return self._read(base, place, _I64, "i64")
+
+    def float_at(self, base: Num, place: Given = 0) -> Num:
+        return self._read(base, place, _F64, "f64")
+
+    def short_at(self, base: Num, place: Given) -> Num:
+        """An int32, as int64."""
+        found = self._read(base, place, _I32, "i32")
+        return Num(self, self.builder.sext(found.value, _like(found, _I64)))
+
+    def floats_from(self, base: Num) -> Num:
+        """LANES float64 that lie side by side."""
+        found = self.builder.load(self._pointer(base, _vector(_F64)))
+        found.align = 8
+        return Num(self, found)
+
+    def put(self, value: Num, base: Num, place: Given = 0) -> None:
+        """Write at number `place` from `base`; lanes lie side by side."""
+        self.builder.store(value.value, self._pointer(base + place * 8, value.value.type)).align = 8
+
+    def put_short(self, value: Num, base: Num, place: Given) -> None:
+        """The low 32 bits."""
+        low = self.builder.trunc(value.value, _like(value, _I32))
+        self.builder.store(low, self._pointer(base + place * 4, low.type)).align = 4
+
+    def variable(self, first: Num) -> Variable:
+        return Variable(self, first)
+
+    @contextmanager
+    def repeat(self, condition: Callable[[], Num]) -> Iterator[None]:
+        """As long as it holds."""
+        test, body, end = (self.builder.append_basic_block(name) for name in ("test", "body", "end"))
+        self.builder.branch(test)
+        self.builder.position_at_end(test)
+        self.builder.cbranch(condition().value, body, end)
+        self.builder.position_at_end(body)
+        yield
+        self.builder.branch(test)
+        self.builder.position_at_end(end)
+
+    @contextmanager
+    def loop(self, stop: Num, start: Given = 0, step: int | Num = 1) -> Iterator[Num]:
+        place = self.variable(start if isinstance(start, Num) else Num(self, ir.Constant(_I64, start)))
+        with self.repeat(lambda: place.now < stop):
+            now = place.now
+            yield now
+            place.set(now + step)
+
+    @contextmanager
+    def when(self, holds: Num) -> Iterator[None]:
+        with self.builder.if_then(holds.value):
+            yield
+
+    def choose(self, number: Num, ways: Sequence[Callable[[], None]]) -> None:
+        """The way of that number; nothing beyond the last."""
+        end = self.builder.append_basic_block("end")
+        switch = self.builder.switch(number.value, end)
+        for place, way in enumerate(ways):
+            block = self.builder.append_basic_block("way")
+            switch.add_case(ir.Constant(_I64, place), block)
+            self.builder.position_at_end(block)
+            way()
+            self.builder.branch(end)
+        self.builder.position_at_end(end)
+
+    @contextmanager
+    def either(self, holds: Num) -> Iterator[tuple[Any, Any]]:
+        """Two contexts: where it holds, and where not."""
+        with self.builder.if_else(holds.value) as both:
+            yield both
+
+    def _read(self, base: Num, place: Given, element: Any, name: str) -> Num:
+        size = element.width // 8 if isinstance(element, ir.IntType) else 8
+        address = base + place * size
+        if not address.lanes:
+            found = self.builder.load(self._pointer(address, element))
+            found.align = size
+            return Num(self, found)
+        pointers, mask, out = _vector(ir.PointerType(element)), _vector(_I1), _vector(element)
+        kind = ir.FunctionType(out, [pointers, _I32, mask, out])
+        called = f"llvm.masked.gather.v{LANES}{name}.v{LANES}p0"
+        gather = cgutils.get_or_insert_function(self.builder.module, kind, called)
+        every = ir.Constant(mask, [1] * LANES)
+        at = self.builder.inttoptr(address.value, pointers)
+        return Num(self, self.builder.call(gather, [at, _I32(size), every, ir.Constant(out, None)]))
+
+    def _pointer(self, address: Num, element: Any) -> Any:
+        return self.builder.inttoptr(address.value, ir.PointerType(element))
 
 
 def _vector(element: Any) -> Any:
     return ir.VectorType(element, LANES)
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    if isinstance(value.type, ir.VectorType):
-        return value
-    nothing = ir.Constant(_vector(value.type), ir.Undefined)
-    one = builder.insert_element(nothing, value, _I32(0))
-    return builder.shuffle_vector(one, nothing, ir.Constant(_vector(_I32), None))
+def _like(value: Num, element: Any) -> Any:
+    return _vector(element) if value.lanes else element
 
 
-def _infix(symbol: Any, kind: Lanes, gives: Lanes, build: Callable[..., Any]) -> None:
-    """`a symbol b` for lanes of a kind, either of them a plain number of it."""
+def written(kinds: str) -> Callable[[Callable[..., None]], Any]:
+    """What a function writes, as one that numba compiles. kinds: of its arguments: "i" int64, "f" float64."""
+    takes = [types.int64 if kind == "i" else types.float64 for kind in kinds]
 
-    class Template(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            if kind not in args or any(isinstance(a, Lanes) and a != kind for a in args):
-                return None
-            return signature(gives, *(a if a == kind else kind.scalar for a in args))
-
-    infer_global(symbol)(Template)
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return build(builder, *(_splat(builder, arg) for arg in args))
-
-    for pair in ((kind, kind), (kind, kind.scalar), (kind.scalar, kind)):
-        lower_builtin(symbol, *pair)(lower)
-
-
-_infix(operator.add, INT, INT, lambda b, x, y: b.add(x, y))
-_infix(operator.sub, INT, INT, lambda b, x, y: b.sub(x, y))
-_infix(operator.mul, INT, INT, lambda b, x, y: b.mul(x, y))
-_infix(operator.and_, INT, INT, lambda b, x, y: b.and_(x, y))
-_infix(operator.lshift, INT, INT, lambda b, x, y: b.shl(x, y))
-_infix(operator.rshift, INT, INT, lambda b, x, y: b.lshr(x, y))
-_infix(operator.gt, INT, BOOL, lambda b, x, y: b.icmp_signed(">", x, y))
-_infix(operator.lt, INT, BOOL, lambda b, x, y: b.icmp_signed("<", x, y))
-_infix(operator.ne, INT, BOOL, lambda b, x, y: b.icmp_signed("!=", x, y))
-_infix(operator.add, FLOAT, FLOAT, lambda b, x, y: b.fadd(x, y))
-_infix(operator.lt, FLOAT, BOOL, lambda b, x, y: b.fcmp_ordered("<", x, y))
-_infix(operator.le, FLOAT, BOOL, lambda b, x, y: b.fcmp_ordered("<=", x, y))
-_infix(operator.ge, FLOAT, BOOL, lambda b, x, y: b.fcmp_ordered(">=", x, y))
-_infix(operator.ne, FLOAT, BOOL, lambda b, x, y: b.fcmp_unordered("!=", x, y))
-_infix(operator.and_, BOOL, BOOL, lambda b, x, y: b.and_(x, y))
-_infix(operator.or_, BOOL, BOOL, lambda b, x, y: b.or_(x, y))
-
-
-def _gather(builder: Any, base: Any, index: Any, element: Any, name: str) -> Any:
-    size = 4 if element == _I32 else 8
-    address = builder.add(_splat(builder, base), builder.mul(index, _splat(builder, _I64(size))))
-    pointers = _vector(ir.PointerType(element))
-    mask, out = _vector(ir.IntType(1)), _vector(element)
-    kind = ir.FunctionType(out, [pointers, _I32, mask, out])
-    called = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.gather.v{LANES}{name}.v{LANES}p0")
-    every = ir.Constant(mask, [1] * LANES)
-    return builder.call(called, [builder.inttoptr(address, pointers), _I32(size), every, ir.Constant(out, None)])
-
-
-def _at(builder: Any, address: Any, element: Any) -> Any:
-    return builder.inttoptr(address, ir.PointerType(element))
-
-
-def _typed(gives: Any, *takes: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Make an intrinsic of fixed types from what builds it: build(builder, *values)."""
-
-    def make(build: Callable[..., Any]) -> Any:
+    def make(write: Callable[..., None]) -> Any:
         def described(typing: Any, *given: Any) -> Any:
             def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-                made = build(builder, *args)
-                return context.get_dummy_value() if made is None else made
+                to = Writer(builder)
+                write(to, *(Num(to, arg) for arg in args))
+                return context.get_dummy_value()
 
-            return gives(*takes), generate
+            return types.void(*takes), generate
 
         # numba folds arguments by the signature it reads.
         names = ["typing", *(f"a{i}" for i in range(len(takes)))]
         parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-        described.__name__, described.__signature__ = build.__name__, Signature(parameters)  # type: ignore[attr-defined]
+        described.__name__, described.__signature__ = write.__name__, Signature(parameters)  # type: ignore[attr-defined]
         return intrinsic(described)
 
     return make
-
-
-def _load(element: Any, lanes: bool = False) -> Callable[..., Any]:
-    def load(builder: Any, address: Any) -> Any:
-        made = builder.load(_at(builder, address, _vector(element) if lanes else element))
-        made.align = 4 if element == _I32 else 8
-        return made
-
-    return load
-
-
-def _store(builder: Any, address: Any, value: Any) -> None:
-    builder.store(value, _at(builder, address, value.type)).align = 8
-
-
-@_typed(types.int64, types.int64, types.int64)
-def word(builder: Any, base: Any, place: Any) -> Any:
-    """The int64 at `base + 8 * place`."""
-    return _load(_I64)(builder, builder.add(base, builder.mul(place, _I64(8))))
-
-
-load_float = _typed(types.float64, types.int64)(_load(ir.DoubleType()))
-load_floats = _typed(FLOAT, types.int64)(_load(ir.DoubleType(), lanes=True))
-store_float = _typed(types.void, types.int64, types.float64)(_store)
-store_int = _typed(types.void, types.int64, types.int64)(_store)
-store_floats = _typed(types.void, types.int64, FLOAT)(_store)
-store_ints = _typed(types.void, types.int64, INT)(_store)
-
-
-@_typed(types.void, types.int64, types.int64)
-def store_short(builder: Any, address: Any, value: Any) -> None:
-    """The low 32 bits."""
-    builder.store(builder.trunc(value, _I32), _at(builder, address, _I32)).align = 4
-
-
-@_typed(types.void, types.int64, INT)
-def store_shorts(builder: Any, address: Any, value: Any) -> None:
-    """The low 32 bits of each lane, side by side."""
-    builder.store(builder.trunc(value, _vector(_I32)), _at(builder, address, _vector(_I32))).align = 4
-
-
-@_typed(INT, types.int64, INT)
-def gather_ints(builder: Any, base: Any, index: Any) -> Any:
-    """The int64 at `base + 8 * index`, per lane."""
-    return _gather(builder, base, index, _I64, "i64")
-
-
-@_typed(INT, types.int64, INT)
-def gather_shorts(builder: Any, base: Any, index: Any) -> Any:
-    """The int32 at `base + 4 * index`, per lane."""
-    return builder.sext(_gather(builder, base, index, _I32, "i32"), _vector(_I64))
-
-
-@_typed(FLOAT, types.int64, INT)
-def gather_floats(builder: Any, base: Any, index: Any) -> Any:
-    """The float64 at `base + 8 * index`, per lane."""
-    return _gather(builder, base, index, ir.DoubleType(), "f64")
-
-
-@_typed(INT, types.int64)
-def splat(builder: Any, value: Any) -> Any:
-    return _splat(builder, value)
-
-
-@_typed(FLOAT, types.float64)
-def splat_float(builder: Any, value: Any) -> Any:
-    return _splat(builder, value)
-
-
-@_typed(INT)
-def iota(builder: Any) -> Any:
-    """0, 1, 2, …"""
-    return ir.Constant(_vector(_I64), list(range(LANES)))
-
-
-@_typed(INT, BOOL)
-def as_int(builder: Any, value: Any) -> Any:
-    return builder.zext(value, _vector(_I64))
-
-
-@_typed(INT, FLOAT)
-def truncated(builder: Any, value: Any) -> Any:
-    """Towards zero; the values must fit."""
-    return builder.fptosi(value, _vector(_I64))
-
-
-@_typed(INT, BOOL, INT, INT)
-def where(builder: Any, mask: Any, yes: Any, no: Any) -> Any:
-    return builder.select(mask, yes, no)
-
-
-@_typed(FLOAT, BOOL, FLOAT, FLOAT)
-def where_float(builder: Any, mask: Any, yes: Any, no: Any) -> Any:
-    return builder.select(mask, yes, no)
-
-
-@_typed(types.boolean, BOOL)
-def some(builder: Any, mask: Any) -> Any:
-    bits = builder.bitcast(mask, ir.IntType(LANES))
-    return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
-
-
-@_typed(FLOAT, FLOAT)
-def single(builder: Any, value: Any) -> Any:
-    """Rounded to float32."""
-    return builder.fpext(builder.fptrunc(value, _vector(ir.FloatType())), value.type)

@@ -1,26 +1,28 @@
 # mypy: disable-error-code="no-untyped-call"
 """The operators that torch sees, and who answers them.
 
-`workbench::tree_ensemble`: raw sums of the trees. `workbench::tree_classes`: a binary model's scores, label and margin
-in one call, for a single row spends its time on calls. On a CPU numba's kernels; where there are none, plain torch
-operators, with the same bits. They work inside torch.compile and torch.export as opaque calls, and take the threads
-that `torch.set_num_threads` gives.
+`workbench::row_steps`: what happens to a row before the model. `workbench::tree_ensemble`: raw sums of the trees.
+`workbench::tree_classes`: a binary ensemble's scores, label and margin in one call, for a single row spends its time on
+calls. On a CPU the compiled kernels; where there are none, plain torch operators, with the same bits. They work inside
+torch.compile and torch.export as opaque calls, and take the threads that `torch.set_num_threads` gives.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from workbench.models.tree_kernel import plain
-from workbench.models.tree_kernel.program import check
+from workbench.models.tree_kernel import plain, steps, steps_plain
+from workbench.models.tree_kernel.program import HEADER, check
 
 MANY = 32
 """Rows that go through a tree side by side; fewer go one by one."""
@@ -36,16 +38,17 @@ _library.define(
     "tree_classes(Tensor numbers, Tensor codes, Tensor program, bool single, float scale, int rule)"
     " -> (Tensor, Tensor, Tensor)"
 )
+_library.define("row_steps(Tensor numbers, Tensor codes, Tensor steps, int width) -> Tensor")
 
 
 @functools.cache
-def compiled() -> tuple[Run, Run, Run, Run] | None:
-    """The compiled kernels; None where numba is not installed, or too old for them."""
+def compiled() -> Any | None:
+    """The module of the compiled kernels; None where numba is not installed, or too old for them."""
     try:
-        from workbench.models.tree_kernel import cpu
+        from workbench.models.tree_kernel import kernels
     except ImportError:
         return None
-    return cpu.few, cpu.many, cpu.prepare, cpu.finish
+    return kernels
 
 
 def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
@@ -53,7 +56,7 @@ def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int)
 
     The operator, spared torch's own way to it (as long as the kernel takes for a row) where nobody traces.
     """
-    if type(numbers) is Tensor and numbers.is_cpu and not torch.compiler.is_compiling():
+    if _here(numbers):
         return trees_on_cpu(numbers, codes, program, outputs)
     sums: Tensor = torch.ops.workbench.tree_ensemble.default(numbers, codes, program, outputs)
     return sums
@@ -67,7 +70,7 @@ def tree_classes(
     single: in float32 steps, as XGBoost's. rule: the second class where the margin is > 0 (0), >= 0 (1) or its score is
     the higher one (2).
     """
-    if type(numbers) is Tensor and numbers.is_cpu and not torch.compiler.is_compiling():
+    if _here(numbers):
         return classes_on_cpu(numbers, codes, program, single, scale, rule)
     found: tuple[Tensor, Tensor, Tensor] = torch.ops.workbench.tree_classes.default(
         numbers, codes, program, single, scale, rule
@@ -75,21 +78,51 @@ def tree_classes(
     return found
 
 
-def _asks(program: Tensor) -> tuple[int, int, int]:
-    """Hold a program against itself, once: the kernel follows what it says."""
+def row_steps(numbers: Tensor, codes: Tensor, words: Tensor, width: int) -> Tensor:
+    """numbers float64 [n, F], codes int64 [n, b] through the steps in words int64 [W] → float64 [n, width]."""
+    if _here(numbers):
+        return steps_on_cpu(numbers, codes, words, width)
+    found: Tensor = torch.ops.workbench.row_steps.default(numbers, codes, words, width)
+    return found
+
+
+def _here(numbers: Tensor) -> bool:
+    return type(numbers) is Tensor and numbers.is_cpu and not torch.compiler.is_compiling()
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What words that were held against themselves read (numbers, codes) and give; tests, trees: see `HEADER`."""
+
+    numbers: int
+    codes: int
+    outputs: int
+    tests: int = 1
+    trees: int = 1
+    registers: int = 1
+
+
+def asks_of(words: Tensor) -> Asks:
+    """Hold a program, or steps, against itself, once: the kernel follows what it says. Raises Refused."""
     try:
-        asks: tuple[int, int, int] = program._asks  # type: ignore[attr-defined]
+        return words._asks  # type: ignore[attr-defined, no-any-return]
     except AttributeError:
-        program._asks = asks = check(program.cpu().numpy())  # type: ignore[attr-defined]
-    return asks
+        said = words.cpu().numpy()
+        if len(said) and said[0] == steps.MAGIC:
+            found = Asks(*steps.check(said), registers=int(said[steps.STEPS_HEADER["registers"]]))
+        else:
+            found = Asks(*check(said), int(said[HEADER["tests"]]), int(said[HEADER["trees"]]))
+        words._asks = found  # type: ignore[attr-defined]
+        return found
 
 
-def _hold(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> None:
-    asks = _asks(program)
+def _hold(numbers: Tensor, codes: Tensor, words: Tensor, outputs: int) -> Asks:
+    asks = asks_of(words)
     rows, width = numbers.shape
-    if width < asks[0] or codes.shape[1] < asks[1] or rows != codes.shape[0] or outputs != asks[2]:
+    if width < asks.numbers or codes.shape[1] < asks.codes or rows != codes.shape[0] or outputs != asks.outputs:
         given = [*numbers.shape], [*codes.shape], outputs
-        raise ValueError(f"the trees read (numbers, codes) and give (outputs): {asks}, and were called with {given}")
+        raise ValueError(f"the words read and give {asks}, and were called with {given}")
+    return asks
 
 
 def _empty(shape: tuple[int, ...], kind: type = np.float64) -> Tensor:
@@ -97,38 +130,56 @@ def _empty(shape: tuple[int, ...], kind: type = np.float64) -> Tensor:
     return torch.from_numpy(np.empty(shape, dtype=kind))
 
 
-def _sums(kernels: tuple[Run, ...], numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
-    if numbers.dtype is not torch.float64 or not numbers.is_contiguous():
-        numbers = numbers.double().contiguous()
-    if not codes.is_contiguous():
-        codes = codes.contiguous()
+def _sums(kernels: Any, asks: Asks, numbers: Tensor, codes: Tensor, program: Tensor) -> Tensor:
+    numbers, codes = _ready(numbers, codes)
     rows, width = numbers.shape
-    out = _empty((rows, outputs))
+    out = _empty((rows, asks.outputs))
     given = (program.data_ptr(), numbers.data_ptr(), width, codes.data_ptr(), codes.shape[1], out.data_ptr())
     if rows < MANY:
-        kernels[0](*given, 0, rows)
-    elif rows < 2 * THREAD_ROWS or (threads := min(torch.get_num_threads(), rows // THREAD_ROWS)) < 2:
-        kernels[1](*given, 0, rows)
+        scratch = _empty((kernels.room_for_few(asks.tests, asks.trees),))
+        kernels.few(*given, 0, rows, scratch.data_ptr())
     else:
-        _shared(kernels[1], given, rows, threads)
+        _shared(kernels.many, given, rows, lambda part: kernels.room_for_many(asks.tests, asks.outputs, part))
     return out
 
 
+def _ready(numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+    if numbers.dtype is not torch.float64 or not numbers.is_contiguous():
+        numbers = numbers.double().contiguous()
+    return numbers, codes if codes.is_contiguous() else codes.contiguous()
+
+
 def trees_on_cpu(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
-    _hold(numbers, codes, program, outputs)
-    kernels = compiled()
+    asks, kernels = _hold(numbers, codes, program, outputs), compiled()
     if kernels is None:
         return plain.tree_ensemble(numbers, codes, program)
-    return _sums(kernels, numbers, codes, program, outputs)
+    return _sums(kernels, asks, numbers, codes, program)
 
 
-def _shared(run: Run, given: tuple[Any, ...], rows: int, threads: int) -> None:
-    """Rows cut into equal parts, a thread for each, this one included: the kernel holds no lock."""
+def steps_on_cpu(numbers: Tensor, codes: Tensor, words: Tensor, width: int) -> Tensor:
+    asks, kernels = _hold(numbers, codes, words, width), compiled()
+    if kernels is None:
+        return steps_plain.row_steps(numbers, codes, words)
+    numbers, codes = _ready(numbers, codes)
+    out = _empty((numbers.shape[0], width))
+    given = (words.data_ptr(), numbers.data_ptr(), numbers.shape[1], codes.data_ptr(), codes.shape[1], out.data_ptr())
+    _shared(kernels.stepped, given, numbers.shape[0], lambda part: asks.registers)
+    return out
+
+
+def _shared(run: Run, given: tuple[Any, ...], rows: int, room: Callable[[int], int]) -> None:
+    """Rows cut into equal parts, a thread for each, this one included: the kernel holds no lock.
+
+    room: words of scratch for so many rows.
+    """
+    threads = max(1, min(torch.get_num_threads(), rows // THREAD_ROWS)) if rows >= 2 * THREAD_ROWS else 1
     cuts = [rows * part // threads for part in range(threads + 1)]
-    others = [Thread(target=run, args=(*given, *pair)) for pair in pairwise(cuts[1:])]
+    scratch: list[NDArray[np.float64]] = [np.empty(room(stop - start)) for start, stop in pairwise(cuts)]
+    parts = [(*given, *pair, own.ctypes.data) for pair, own in zip(pairwise(cuts), scratch)]
+    others = [Thread(target=run, args=part) for part in parts[1:]]
     for other in others:
         other.start()
-    run(*given, cuts[0], cuts[1])
+    run(*parts[0])
     for other in others:
         other.join()
 
@@ -138,20 +189,24 @@ def _trees_elsewhere(numbers: Tensor, codes: Tensor, program: Tensor, outputs: i
     return plain.tree_ensemble(numbers, codes, program)
 
 
+def _steps_elsewhere(numbers: Tensor, codes: Tensor, words: Tensor, width: int) -> Tensor:
+    _hold(numbers, codes, words, width)
+    return steps_plain.row_steps(numbers, codes, words)
+
+
 def classes_on_cpu(
     numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _hold(numbers, codes, program, 1)
-    kernels = compiled()
+    asks, kernels = _hold(numbers, codes, program, 1), compiled()
     if kernels is None:
         return plain.tree_classes(numbers, codes, program, single, scale, rule)
-    raw = _sums(kernels, numbers, codes, program, 1)
+    raw = _sums(kernels, asks, numbers, codes, program)
     rows = numbers.shape[0]
     chance, scores, label = _empty((rows,)), _empty((rows, 2)), _empty((rows,), np.int64)
-    kernels[2](raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
+    kernels.prepare(raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
     # The exponential is torch's own, so that the portable form has the same bits.
     _ = chance.exp_() if single else chance.sigmoid_()
-    kernels[3](raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
+    kernels.finish(raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
     return scores, label, raw.squeeze_(1)
 
 
@@ -162,7 +217,7 @@ def _classes_elsewhere(
     return plain.tree_classes(numbers, codes, program, single, scale, rule)
 
 
-def _sums_shape(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
+def _sums_shape(numbers: Tensor, codes: Tensor, words: Tensor, outputs: int) -> Tensor:
     return numbers.new_empty((numbers.shape[0], outputs), dtype=torch.float64)
 
 
@@ -178,11 +233,15 @@ _library.impl("tree_ensemble", trees_on_cpu, "CPU")
 _library.impl("tree_ensemble", _trees_elsewhere, "CUDA")
 _library.impl("tree_classes", classes_on_cpu, "CPU")
 _library.impl("tree_classes", _classes_elsewhere, "CUDA")
+_library.impl("row_steps", steps_on_cpu, "CPU")
+_library.impl("row_steps", _steps_elsewhere, "CUDA")
 torch.library.register_fake("workbench::tree_ensemble", _sums_shape, lib=_library)
 torch.library.register_fake("workbench::tree_classes", _classes_shape, lib=_library)
+torch.library.register_fake("workbench::row_steps", _sums_shape, lib=_library)
 
 DIRECT: dict[Any, Callable[..., Any]] = {
     torch.ops.workbench.tree_ensemble.default: tree_ensemble,
     torch.ops.workbench.tree_classes.default: tree_classes,
+    torch.ops.workbench.row_steps.default: row_steps,
 }
 """Our operators, and the shorter way to each for a graph that runs outside of torch's tracing."""

@@ -88,7 +88,10 @@ def check(program: Ints) -> tuple[int, int, int]:
     head = {name: int(program[place]) for name, place in HEADER.items()}
     _require(all(value >= 0 for name, value in head.items() if name != "divide"), "a size below 0")
     _require(head["test_bits"] <= MOST_BITS and head["tests"] <= 1 << head["test_bits"], "tests that fit no word")
-    _require(head["trees"] > 0 and head["outputs"] > 0 and head["width"] in (1, head["outputs"]), "no output")
+    _require(
+        head["tests"] > 0 and head["trees"] > 0 and head["outputs"] > 0 and head["width"] in (1, head["outputs"]),
+        "no output",
+    )
     _require(head["width"] > 1 or head["trees"] % head["outputs"] == 0, "trees that fit no output")
     _require(bool(program[HEADER["divide"]].view(np.float64) > 0), "a division by nothing")
     parts = {name: _part(program, head, name) for name in _LENGTHS}
