@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pytest
+from coalitions import brute_force
 
 from workbench.measure import attribution as at
 from workbench.models import Input, Outputs, Piece
@@ -71,26 +69,6 @@ def tangled(frame: pd.DataFrame) -> np.ndarray:
     return town * income + np.where(frame["owner"], days * town * frame["age"] / 40, income) + frame["age"] / 10
 
 
-def brute_force(answer, rows: pd.DataFrame, background: pd.DataFrame) -> np.ndarray:
-    """Shapley 1953, straight from the definition: every coalition, every background row."""
-    names, found = list(rows.columns), np.zeros(rows.shape)
-    for i in range(len(rows)):
-
-        @functools.cache
-        def worth(coalition: frozenset[str], i: int = i) -> float:
-            copies = rows.iloc[[i] * len(background)].set_index(background.index)
-            kept = {name: (copies if name in coalition else background)[name] for name in names}
-            return float(np.mean(answer(pd.DataFrame(kept))))
-
-        for j, name in enumerate(names):
-            others = [other for other in names if other != name]
-            for size in range(len(names)):
-                weight = math.factorial(size) * math.factorial(len(names) - size - 1) / math.factorial(len(names))
-                for coalition in itertools.combinations(others, size):
-                    found[i, j] += weight * (worth(frozenset((*coalition, name))) - worth(frozenset(coalition)))
-    return found
-
-
 def test_exact_values_equal_the_definition_on_columns_of_every_type():
     rows, background = mixed(4, 1), mixed(9, 2)
     found = at.attribute(Plain(tangled, tuple(rows.columns)), rows, background, method="exact")
@@ -108,9 +86,10 @@ def test_linear_model_has_the_closed_form():
     rows, background = data[:30], data[30:]
     model = Plain(lambda frame: frame[names].to_numpy() @ weights, tuple(names))
     found = at.attribute(model, rows, background)
-    assert found.method == "permutation"
-    np.testing.assert_allclose(found.values, weights * (rows - background.mean()).to_numpy(), atol=1e-9)
-    np.testing.assert_allclose(found.base, np.mean(background.to_numpy() @ weights))
+    assert found.method == "additive"
+    for one in (found, at.attribute(model, rows, background, method="permutation")):
+        np.testing.assert_allclose(one.values, weights * (rows - background.mean()).to_numpy(), atol=1e-9)
+        np.testing.assert_allclose(one.base, np.mean(background.to_numpy() @ weights))
 
 
 def test_every_background_row_counts_beyond_the_hundred_shap_would_keep():
@@ -176,7 +155,7 @@ def test_equal_arguments_ask_equal_rows_and_repeat_to_the_bit():
 def test_few_large_calls_and_no_row_asked_twice():
     rows, background = mixed(12, 7), mixed(10, 8)
     model = Plain(tangled, tuple(rows.columns))
-    found = at.attribute(model, rows, background, masks=33)
+    found = at.attribute(model, rows, background, masks=33, method="permutation")
     assert model.calls == 3  # the background, the rows, and all what-if rows at once
     assert found.evaluations < 12 * 33 * 10
 
@@ -186,7 +165,7 @@ def test_turns_bound_the_memory_without_changing_exact_values(monkeypatch):
     model = Plain(tangled, tuple(rows.columns))
     whole = at.attribute(model, rows, background, method="exact").values
     monkeypatch.setattr("workbench.measure.attribution.shapley.PLANNED", 2 * 32 * 6 * 5)
-    monkeypatch.setattr("workbench.measure.attribution.shapley.CALL", 50)
+    monkeypatch.setattr("workbench.measure.attribution.basics.CALL", 50)
     np.testing.assert_allclose(at.attribute(model, rows, background, method="exact").values, whole, atol=1e-12)
 
 
@@ -199,9 +178,13 @@ def test_the_explained_class_is_the_rows_own_answer_or_the_one_asked_for():
     rows = pd.DataFrame({"x": [2.0, -1.0], "y": [-1.0, 2.0]})
     model = Plain(answer, ("x", "y"), task="multiclass", classes=("a", "b", "c"))
     own, asked = at.attribute(model, rows), at.attribute(model, rows, explained=["c"])
-    assert (own.output > 0).all()
-    assert (asked.output < -1).all()
+    assert (own.space, own.method) == ("margin", "additive")
+    np.testing.assert_allclose(own.output, [2 - 1 / 3] * 2)  # the logarithms less their mean
+    np.testing.assert_allclose(asked.output, [-1 / 3] * 2)
     assert own.additivity_error < 1e-9
+    odds = at.attribute(model, rows, explained=["c"], space="log-odds")
+    assert (odds.output < -1).all()
+    assert odds.additivity_error < 1e-9
     with pytest.raises(ValueError, match="class 'd' is not one the model knows: 'a', 'b', 'c'"):
         at.attribute(model, rows, explained=["d"])
 
@@ -351,23 +334,27 @@ def test_group_gap_is_the_widest_and_small_groups_are_left_out():
 
 
 def test_the_plan_keeps_the_budget_and_explained_rows_out_of_the_background():
-    chosen = at.plan(5_000, 14, rows=100, background=50, evaluations=200_000, seed=1)
-    assert (len(chosen.rows), len(chosen.background), len(chosen.other)) == (100, 50, 50)
-    assert not set(chosen.rows) & set(chosen.background)
-    assert not set(chosen.background) & set(chosen.other)
-    assert chosen.masks == 29  # 200,000 / 5,000 is nearest to one permutation there and back
-    assert 0.5 < chosen.masks * 100 * 50 / 200_000 < 1.5
-    again = at.plan(5_000, 14, rows=100, background=50, evaluations=200_000, seed=1)
+    whole = at.plan(5_000, rows=2_000, background=1_000, seed=1)
+    assert (len(whole.rows), len(whole.background), len(whole.other)) == (2_000, 1_000, 1_000)
+    assert not set(whole.rows) & set(whole.background)
+    assert not set(whole.background) & set(whole.other)
+    assert whole.masks == 0  # all of them
+    chosen = at.afforded(whole, 14, 200_000)
+    assert (len(chosen.rows), len(chosen.background)) == (137, 50)
+    assert set(chosen.rows) < set(whole.rows)
+    assert set(chosen.other) < set(whole.other)
+    assert chosen.masks == 29  # 200,000 / 6,850 is nearest to one permutation there and back
+    again = at.afforded(at.plan(5_000, rows=2_000, background=1_000, seed=1), 14, 200_000)
     assert np.array_equal(again.rows, chosen.rows)
 
 
 def test_many_features_cost_rows_and_few_rows_are_refused():
-    wide = at.plan(5_000, 300, rows=100, background=50, evaluations=200_000, seed=0)
+    wide = at.afforded(at.plan(5_000, rows=100, background=50, seed=0), 300, 200_000)
     assert len(wide.rows) == at.FEWEST_ROWS
-    small = at.plan(60, 5, rows=100, background=50, evaluations=200_000, seed=0)
+    small = at.plan(60, rows=100, background=50, seed=0)
     assert (len(small.rows), len(small.background)) == (40, 20)
     with pytest.raises(at.UnaskableError, match="39 rows are too few"):
-        at.plan(39, 5, rows=100, background=50, evaluations=200_000, seed=0)
+        at.plan(39, rows=100, background=50, seed=0)
 
 
 def test_features_are_those_any_model_asks_for_in_the_frames_order():

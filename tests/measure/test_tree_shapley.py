@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 
 import numpy as np
 import pytest
+from coalitions import interaction, shapley
 
 from workbench.measure.attribution.exact import TreeShapley
 from workbench.models.trees import MISSING_NAN, MISSING_NONE, MISSING_ZERO, Nodes, Trees, assemble
@@ -75,33 +75,6 @@ def table(trees: Trees, n: int, seed: int) -> np.ndarray:
     for column in trees.categorical:
         X[:, column] = rng.choice([0, 1, 2, 3, 5, 40, -1, np.nan], n)
     return X
-
-
-def shapley(game, players: int) -> np.ndarray:
-    """Shapley values of a game over all coalitions, from its definition."""
-    worth = {S: game(S) for r in range(players + 1) for S in itertools.combinations(range(players), r)}
-    values = np.zeros((players, len(worth[()])))
-    for S in worth:
-        for i in set(range(players)) - set(S):
-            weight = math.factorial(len(S)) * math.factorial(players - len(S) - 1) / math.factorial(players)
-            values[i] += weight * (worth[tuple(sorted((*S, i)))] - worth[S])
-    return values
-
-
-def interaction(game, players: int) -> np.ndarray:
-    """Shapley interaction values: indices halved between the two, the rest of a player's value on the diagonal."""
-    worth = {S: game(S) for r in range(players + 1) for S in itertools.combinations(range(players), r)}
-    found = np.zeros((players, players, len(worth[()])))
-    for i, j in itertools.combinations(range(players), 2):
-        for S in (S for S in worth if i not in S and j not in S):
-            weight = math.factorial(len(S)) * math.factorial(players - len(S) - 2) / math.factorial(players - 1)
-            both, one, two = (worth[tuple(sorted({*S, *more}))] for more in ((i, j), (i,), (j,)))
-            found[i, j] += weight * (both - one - two + worth[S]) / 2
-        found[j, i] = found[i, j]
-    values = shapley(game, players)
-    for i in range(players):
-        found[i, i] = values[i] - found[i].sum(axis=0)
-    return found
 
 
 def mixed(trees: Trees, row: np.ndarray, background: np.ndarray, owner: np.ndarray):

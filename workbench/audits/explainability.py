@@ -91,9 +91,9 @@ KINDS = (REASONS, AGREEMENT, TOP, CHANGED, IMPORTANCE, ADDITIVITY, PROTECTED, ST
 
 
 class Params(audit.Params):
-    rows: int = Field(100, ge=20, le=5_000, description="rows explained")
-    background: int = Field(50, ge=20, le=2_000, description="rows an absent column takes its values from")
-    evaluations: int = Field(200_000, ge=10_000, description="what-if rows each model answers, about")
+    rows: int = Field(2_000, ge=20, le=20_000, description="rows explained")
+    background: int = Field(1_000, ge=20, le=20_000, description="rows an absent column takes its values from")
+    evaluations: int = Field(200_000, ge=10_000, description="what-if rows each model answers where it is not exact")
     top_k: int = Field(3, ge=1, description="how many leading reasons are compared")
     changed_below: float = Field(0.8, gt=0, lt=1, description="cosine under which a row's reasons have changed")
     seed: int = Field(0, description="of the sample, the permutations and the bootstrap")
@@ -108,8 +108,8 @@ def run(scored: Scored, legacy: Model, candidate: Model | None, limits: Limits, 
         yield AGREEMENT.absent(str(error))
         return
     found: Found = {}
-    for side, model in pair.items():
-        yield from _ask(question, side, model, found, limits)
+    for side in pair:
+        yield from _ask(question, side, found, limits)
     if not found:
         return
     shares = reasons.importances(found, params.seed)
@@ -122,13 +122,13 @@ def run(scored: Scored, legacy: Model, candidate: Model | None, limits: Limits, 
         yield AGREEMENT.absent(f"{reason}, so there is nothing to compare")
     yield from _protected(scored, question, found, shares, limits)
     if "legacy" in found:
-        steady = _measure(*reasons.stability(question, legacy, found["legacy"]))
+        steady = _measure(*reasons.stability(question, "legacy", found["legacy"]))
         yield STABILITY.found(legacy=steady, limit=limits.get(STABILITY.id))
 
 
-def _ask(question: Question, side: Side, model: Model, found: Found, limits: Limits) -> Iterator[Finding]:
+def _ask(question: Question, side: Side, found: Found, limits: Limits) -> Iterator[Finding]:
     try:
-        one = found[side] = question.ask(model)
+        one = found[side] = question.ask(side)
     except ModelError as error:
         yield UNANSWERED.absent(f"the {side} model refuses what-if rows: {error}", side)
     except reasons.UnansweredError as error:

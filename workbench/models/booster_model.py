@@ -51,6 +51,10 @@ class BoosterModel(OpenModel):
     def library_answers(self, rows: pd.DataFrame) -> Any:
         raise NotImplementedError
 
+    def library_margin(self, rows: pd.DataFrame) -> Any:
+        """The library's own sums [n] or [n, K], before the link."""
+        raise NotImplementedError
+
     def matrix(self, rows: pd.DataFrame) -> Floats:
         """[n, F] with category codes, NaN for what is missing or unknown."""
         if not self.booster.categories:
@@ -114,6 +118,9 @@ class XGBoostModel(BoosterModel):
             return through_link(self.booster.trees, np.asarray(self._predict(rows, True), dtype=np.float64))
         return self._predict(rows, False)
 
+    def library_margin(self, rows: pd.DataFrame) -> Any:
+        return self._predict(rows, True)
+
     def _predict(self, rows: pd.DataFrame, margin: bool) -> Any:
         import xgboost
 
@@ -144,8 +151,14 @@ class LightGBMModel(BoosterModel):
     threads = 1
 
     def library_answers(self, rows: pd.DataFrame) -> Any:
+        return self._predict(rows, False)
+
+    def library_margin(self, rows: pd.DataFrame) -> Any:
+        return self._predict(rows, True)
+
+    def _predict(self, rows: pd.DataFrame, margin: bool) -> Any:
         X = self.typed(rows) if self.booster.categories else rows.to_numpy(dtype=np.float64)
-        return self.live.predict(X, num_threads=self.threads)
+        return self.live.predict(X, raw_score=margin, num_threads=self.threads)
 
 
 def open_xgboost(

@@ -18,6 +18,9 @@ from workbench.models.wire import pack
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.models.inside import Sight
+    from workbench.models.trees import Trees
+
 OPENING = 120.0
 """Seconds a host may take to start and open its model, at least: libraries load slowly on a busy machine."""
 
@@ -78,10 +81,27 @@ class HostModel:
         return _joined([self._predict(needed.iloc[start : start + self.options.batch]) for start in starts])
 
     def describe(self) -> Piece:
-        from workbench.models.wire import arrays_from_bytes, piece_from_plain
+        return self._told("describe")
 
-        header, parts = self._ask({"do": "describe"})
-        return piece_from_plain(header["piece"], arrays_from_bytes(header["arrays"], parts[0]))
+    def trees(self) -> Trees:
+        """The tree ensemble the model ends in. Raises ModelError saying why there is none."""
+        trees = self._told("trees").trees
+        assert trees is not None
+        return trees
+
+    def look(self, frame: pd.DataFrame) -> Sight:
+        """Rows as the trees see them, prepared where the model lives, and its own sums; in batches."""
+        import numpy as np
+
+        from workbench.models.inside import Sight
+        from workbench.models.wire import arrays_from_bytes
+
+        found = []
+        for start in range(0, max(1, len(frame)), self.options.batch):
+            about, data = self._rows(frame.iloc[start : start + self.options.batch])
+            header, parts = self._ask({"do": "look", **about}, data)
+            found.append(arrays_from_bytes(header["arrays"], parts[0]))
+        return Sight(*(np.concatenate([part[name] for part in found]) for name in ("matrix", "margin")))
 
     def timed(
         self, frame: pd.DataFrame, calls: int, scope: Literal["model", "whole"] = "model"
@@ -136,6 +156,12 @@ class HostModel:
                 self._process.end()
                 self._process = None
             self._held, self._untouched = None, False
+
+    def _told(self, what: str) -> Piece:
+        from workbench.models.wire import arrays_from_bytes, piece_from_plain
+
+        header, parts = self._ask({"do": what})
+        return piece_from_plain(header["piece"], arrays_from_bytes(header["arrays"], parts[0]))
 
     def _needed(self, frame: pd.DataFrame) -> pd.DataFrame:
         from workbench.models.inputs import choose

@@ -31,6 +31,8 @@ from workbench.models.wire import arrays_from_bytes, frame_to_bytes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.models.trees import Trees
+
 START = (
     "import sys, types; package = types.ModuleType('portable'); package.__path__ = [{folder!r}]; "
     "sys.modules['portable'] = package; from portable.host import main; main({limits!r})"
@@ -59,6 +61,12 @@ class EnvironmentModel(HostModel):
 
     def describe(self) -> Piece:
         return self.edge.piece
+
+    def trees(self) -> Trees:
+        """The tree ensemble the model ends in, as described on this side."""
+        from workbench.models.inside import in_piece
+
+        return in_piece(self.edge.piece)
 
     @property
     def edge(self) -> SklearnModel:

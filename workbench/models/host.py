@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from workbench.models.protocol import ModelError, Refused
+from workbench.models.protocol import ModelError, Piece, Refused
 from workbench.models.sandbox import hold
 
 Answer = tuple[dict[str, Any], bytes]
@@ -34,6 +34,8 @@ class Host:
             "open": self.open,
             "predict": self.predict,
             "describe": self.describe,
+            "trees": self.trees,
+            "look": self.look,
             "time": self.time,
             "serve": self.serve,
             "place": lambda asked, _: ({"placed": place(int(asked["core"]))}, b""),
@@ -64,11 +66,22 @@ class Host:
         return {"outputs": about, "classes": list(outputs.classes)}, data
 
     def describe(self, *_: Any) -> Answer:
-        from workbench.models.wire import arrays_to_bytes, piece_to_plain
+        return _told(self.model.describe())
 
-        plain, arrays = piece_to_plain(self.model.describe())
-        about, data = arrays_to_bytes(arrays)
-        return {"piece": plain, "arrays": about}, data
+    def trees(self, *_: Any) -> Answer:
+        """The tree ensemble the model ends in, as the piece that holds it."""
+        from workbench.models.inside import trees_of
+
+        return _told(Piece("trees", trees=trees_of(self.model)))
+
+    def look(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
+        """Rows as the trees see them, and the model's own sums."""
+        from workbench.models.inside import look
+        from workbench.models.wire import arrays_to_bytes, frame_from_bytes
+
+        seen = look(self.model, frame_from_bytes(header, parts[0]))
+        about, data = arrays_to_bytes({"matrix": seen.matrix, "margin": seen.margin})
+        return {"arrays": about}, data
 
     def time(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
         """Each call's wall and CPU nanoseconds. scope "model": of the model alone, rows decoded and in its types
@@ -104,6 +117,14 @@ class Host:
         if self.held is None:
             raise ModelError("no rows came to be timed: send them with the first request")
         return self.held
+
+
+def _told(piece: Piece) -> Answer:
+    from workbench.models.wire import arrays_to_bytes, piece_to_plain
+
+    plain, arrays = piece_to_plain(piece)
+    about, data = arrays_to_bytes(arrays)
+    return {"piece": plain, "arrays": about}, data
 
 
 class Held:

@@ -103,12 +103,16 @@ class SklearnModel(OpenModel):
             versions=found.versions,
         )
 
-    def answer(self, rows: pd.DataFrame) -> Outputs:
+    def given(self, rows: pd.DataFrame) -> Any:
+        """Conformed rows as the estimator takes them: a frame, or a matrix where it knows no names."""
         if self.none_for:
             rows = rows.assign(
                 **{name: rows[name].astype(object).where(rows[name].notna(), None) for name in self.none_for}
             )
-        X = rows if self.named else rows.to_numpy()
+        return rows if self.named else rows.to_numpy()
+
+    def answer(self, rows: pd.DataFrame) -> Outputs:
+        X = self.given(rows)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return self._answer(X)

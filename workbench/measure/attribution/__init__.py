@@ -4,6 +4,8 @@ An attribution is a feature's share of the distance between one answer and the m
 Both models of a pair are asked about the very same what-if rows, in the same output space, or there is no comparison.
 """
 
+from workbench.measure.attribution.asking import attribute, sampled_rows
+from workbench.measure.attribution.basics import Attributions, Floats, Space, UnansweredError, space_of
 from workbench.measure.attribution.compare import (
     Importance,
     bootstrap_weights,
@@ -21,33 +23,28 @@ from workbench.measure.attribution.compare import (
 from workbench.measure.attribution.paired import (
     BY_ROW,
     DRAWS,
-    FEWEST_ROWS,
     Agreement,
     Flags,
     Found,
-    Plan,
-    Question,
     Shares,
     Side,
-    UnaskableError,
     agree,
     group_codes,
     group_gaps,
     importances,
     leading_reasons,
+    same_answer,
+)
+from workbench.measure.attribution.questions import (
+    FEWEST_ROWS,
+    Plan,
+    Question,
+    UnaskableError,
+    afforded,
     plan,
     question,
-    same_answer,
     shared_features,
     stability,
-)
-from workbench.measure.attribution.shapley import (
-    Attributions,
-    Space,
-    UnansweredError,
-    attribute,
-    sampled_rows,
-    space_of,
 )
 
 __all__ = [
@@ -67,6 +64,7 @@ __all__ = [
     "Space",
     "UnansweredError",
     "UnaskableError",
+    "afforded",
     "agree",
     "attribute",
     "bootstrap_weights",

@@ -33,6 +33,7 @@ class Host:
 
     def handle(self, header: "dict[str, Any]", parts: "list[bytes]") -> "tuple[dict[str, Any], bytes]":
         requests: Any = {"open": self.open, "call": self.call, "time": self.time, "serve": self.serve}
+        requests["look"] = self.look
         answer: Any = requests[header["do"]](header, parts) if header["do"] in requests else ({"pss": 0, "gpu": 0}, b"")
         return answer  # type: ignore[no-any-return]
 
@@ -53,6 +54,20 @@ class Host:
         answer = reader.node(np.asarray(getattr(self.estimator, header["method"])(_rows(header, parts[0]))))
         names, data = _to_npz(reader.arrays)
         return {"answer": answer, "arrays": names}, data
+
+    def look(self, header: "dict[str, Any]", parts: "list[bytes]") -> "tuple[dict[str, Any], bytes]":
+        """Rows as the last step of a pipeline sees them, and its own sums for them."""
+        X, end = _rows(header, parts[0]), self.estimator
+        while hasattr(end, "steps"):
+            for _, step in end.steps[:-1]:
+                X = X if step is None or isinstance(step, str) else step.transform(X)
+            end = end.steps[-1][1]
+        X = end._preprocess_X(X, reset=False) if hasattr(end, "_preprocess_X") else X
+        answers = next(name for name in ("decision_function", "predict_proba", "predict") if hasattr(end, name))
+        sums = np.asarray(getattr(end, answers)(X), dtype=np.float64)
+        matrix = np.asarray(X.toarray() if hasattr(X, "toarray") else X, dtype=np.float64)
+        _, data = _to_npz({"a0": matrix, "a1": sums.reshape(len(sums), -1)})
+        return {"arrays": {"names": ["matrix", "margin"], "objects": {}}}, data
 
     def time(self, header: "dict[str, Any]", parts: "list[bytes]") -> "tuple[dict[str, Any], bytes]":
         """Each call's wall and CPU nanoseconds. scope "whole": reading the rows and writing the answers, too."""
