@@ -33,7 +33,7 @@ def _scored(target: np.ndarray, legacy: Side, candidate: Side | None, task: Task
 
 
 def _run(scored: Scored, limits: Mapping[str, Limit] = LIMITS) -> dict[str, Finding]:
-    findings = list(parity.run(scored, limits, parity.Params(draws=100)))
+    findings = list(parity.run(scored, None, limits, parity.Params(draws=100)))
     kinds = {kind.id for kind in parity.KINDS}
     assert {finding.id for finding in findings} <= kinds
     assert len({finding.key for finding in findings}) == len(findings)
@@ -77,9 +77,14 @@ def test_a_wrong_base_score_fails_and_its_cause_is_named() -> None:
         assert found[f"parity/{key}"].status is Status.FAIL
     assert found["parity/rank-agreement"].status is Status.PASS
     assert found["parity/auc"].status is Status.PASS
-    table = found["parity/label-flips"].details[0]
+    table = found["parity/causes"].details[0]
     assert isinstance(table, Table)
-    assert "base score" in str(table.rows[0][0])
+    assert table.rows[0][:3] == (
+        "base score or link",
+        "a constant offset of +0.4 on the log-odds (base score or intercept)",
+        1899,
+    )
+    assert found["parity/causes"].title == "1,899 rows differ: base score or link"
 
 
 def test_flips_of_one_segment_are_found_there() -> None:
@@ -89,7 +94,8 @@ def test_flips_of_one_segment_are_found_there() -> None:
     found = _run(_scored(target, _binary(score), _binary(candidate), frame=frame))
     assert found["parity/flips-by-segment"].title == "job = nurse flips most"
     assert found["parity/flips-by-segment"].change.value == 1
-    assert found["parity/label-flips"].details[0].rows[0][0] == "job = nurse"
+    assert found["parity/causes"].details[0].rows[0][:3] == ("category known to one side only", "job = nurse", 100)
+    assert found["parity/causes"].details[1].rows[0][1:5] == ("job", "nurse", 100, 100)
 
 
 def test_a_worse_candidate_fails_non_inferiority() -> None:

@@ -1,30 +1,27 @@
-"""Parity: both models on the same rows, answer by answer, label by label, and in quality against the truth.
+"""Both models on the same rows: answer by answer, label by label, and in quality against the truth.
 
-The default limits are those of an exact lift. Without a flip in 1,000 rows the exact interval of the flip rate still
-ends at 0.0037: the default limit of 0.004 passes that from 921 rows on, and warns on fewer, which cannot show it.
-"""
+The limits are those of an exact lift. Without a flip in 921 rows the flip rate's exact interval ends at 0.004; on
+fewer rows that limit warns, for they cannot show it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 from pydantic import Field
 
 from workbench import audit
 from workbench.audit import Kind, measured, tabled
-from workbench.evidence import Chart, Finding, Limit, Measure, Series, Status
-from workbench.measure import agreement, quality
+from workbench.evidence import Chart, Detail, Finding, Limit, Measure, Series, Status
+from workbench.measure import agreement, causes, quality, quality_groups
 from workbench.measure.intervals import rows_to_decide
-from workbench.measure.matched import Matched, around, match, responded
+from workbench.measure.matched import Matched, compared, match, nearest, unanswered
 from workbench.migration import Limits
 from workbench.scored import Scored, Side
 
 QUESTION = "Does the candidate answer as the legacy model did?"
 _NONE_YET = "there is no candidate: run 42_replatform; where it cannot make one, set candidate in migration.yaml"
-FEWEST = 30
 _LIFT = "Run 41_compatibility to see which piece is not lifted exactly, or agree on a wider limit with the team."
 
 ANSWERS = Kind(
@@ -76,6 +73,12 @@ QUALITY = Kind(
     fix="See the findings of the metrics that got worse.",
     source="McNemar 1947, DeLong et al. 1988, paired bootstrap; Holm 1979 across metrics",
 )
+CAUSES = Kind(
+    id="parity/causes",
+    title="What explains the rows that differ",
+    why="A difference whose cause has a name can be mended; one without a name can come back anywhere.",
+    fix="Mend what is named and lift again. A model that learnt anew leaves the unknown: then ask who is decided anew.",
+)
 METRICS = {
     metric.name: Kind(
         id=f"parity/{metric.name}",
@@ -86,7 +89,7 @@ METRICS = {
     )
     for metric in quality.METRICS
 }
-KINDS = (ANSWERS, FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS, QUALITY, *METRICS.values())
+KINDS = (ANSWERS, FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS, CAUSES, QUALITY, *METRICS.values())
 
 
 class Params(audit.Params):
@@ -96,50 +99,45 @@ class Params(audit.Params):
     seed: int = Field(0, description="seed of the bootstrap")
 
 
-def run(scored: Scored, limits: Limits, params: Params) -> Iterator[Finding]:
-    """Answers, labels, order and quality of the pair. Without a candidate only the legacy's own figures."""
+def run(scored: Scored, doors: causes.Doors | None, limits: Limits, params: Params) -> Iterator[Finding]:
+    """Answers, labels, order, causes and quality. Without a candidate only the legacy's own figures."""
     yield _answers(scored, "legacy", scored.legacy, limits)
     if scored.candidate is not None:
         yield _answers(scored, "candidate", scored.candidate, limits)
     rows = match(scored)
     if rows.after is None or not len(rows):
         reason = _NONE_YET if rows.after is None else "no row was answered by both models: see parity/answers"
-        yield from (kind.absent(reason) for kind in (FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS))
+        yield from (kind.absent(reason) for kind in (FLIPS, DIFFERENCE, EQUIVALENCE, RANKS, SEGMENTS, CAUSES))
     else:
-        yield from _labels(rows, limits, params)
+        yield from _labels(rows, limits, params, scored.roles.protected)
         yield from _scores(rows, limits)
-    yield from _quality(rows.only(rows.known), limits, params)
+        yield _causes(scored, rows, doors, params)
+    yield from _quality(rows.only(rows.known), limits, params, scored.roles.protected)
 
 
 def _answers(scored: Scored, name: str, side: Side, limits: Limits) -> Finding:
     if not len(scored):
         return ANSWERS.absent("no rows were scored: give a holdout that has some", name)
-    missing = int((~responded(side)).sum())
-    told = [f"no usable answer for {missing:,} of {len(scored):,} rows"] if missing else []
-    odd = [one for one in scored.problems if one.side == name and one.kind in ("unrepeatable", "range", "sum")]
-    told += [one.message for one in odd]
-    title = f"{name.capitalize()}: {'; '.join(told)}" if told else ""
-    count = missing + sum(one.rows for one in odd if one.kind != "sum")  # one class against the rest is no fault
+    count, title = unanswered(scored, name, side)
     measure = Measure(value=count, n=len(scored), unit="rows")
-    pair = (measure, None) if name == "legacy" else (None, measure)
-    return ANSWERS.found(title, name, legacy=pair[0], candidate=pair[1], limit=limits.get(ANSWERS.id))
+    before, after = (measure, None) if name == "legacy" else (None, measure)
+    return ANSWERS.found(title, name, legacy=before, candidate=after, limit=limits.get(ANSWERS.id))
 
 
-def _labels(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]:
+def _labels(rows: Matched, limits: Limits, params: Params, groups: tuple[str, ...]) -> Iterator[Finding]:
     if rows.before.decision is None or rows.after is None or rows.after.decision is None:
         return
     flipped = rows.before.decision != rows.after.decision
     n, count, limit = len(flipped), int(flipped.sum()), limits.get(FLIPS.id)
     rate = agreement.flip_rate(flipped)
     title = f"{count:,} of {n:,} labels flip" if count else f"No label flips in {n:,} rows"
-    details = tuple(tabled(title, frame) for title, frame in around(rows, flipped, params.nearest).items())
+    details = _tables({"Rows nearest the threshold": nearest(rows, params.nearest)})
     finding = FLIPS.found(title, change=measured(rate, n, "Clopper-Pearson"), limit=limit, details=details)
     more = rows_to_decide(rate, limit.accepted[1], n) if limit and finding.status is Status.WARN else None
     yield finding.model_copy(update={"fix": f"About {more:,} rows would decide it. {FLIPS.fix}"}) if more else finding
-    table = agreement.segments(rows.frame, flipped, params.categories)
+    table = agreement.segments(rows.frame, flipped, params.categories, groups=groups)
     if table.empty:
-        yield SEGMENTS.found("No segment has a flip", change=measured(rate, n, "Clopper-Pearson"))
-        return
+        return (yield SEGMENTS.found("No segment has a flip", change=measured(rate, n, "Clopper-Pearson")))
     worst, most = table.iloc[0], tabled("Segments with flips, most affected first", table.head(20))
     change = measured((worst.rate, worst.low, worst.high), int(worst.rows), "Clopper-Pearson, Bonferroni")
     yield SEGMENTS.found(f"{worst.column} = {worst.value} flips most", change=change, details=(most,))
@@ -148,53 +146,54 @@ def _labels(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]:
 def _scores(rows: Matched, limits: Limits) -> Iterator[Finding]:
     if rows.scaled is None:
         reason = "a model gives labels only: give one that answers with probabilities to compare them"
-        yield from (kind.absent(reason) for kind in (DIFFERENCE, EQUIVALENCE, RANKS))
-        return
+        return (yield from (kind.absent(reason) for kind in (DIFFERENCE, EQUIVALENCE, RANKS)))
     legacy, candidate, unit = rows.scaled
     apart = agreement.differences(legacy, candidate)
-    names, share = agreement.histogram(legacy, candidate)
-    bars = (Series(name="rows", x=names, y=share, role="change"),)
+    x, y = agreement.histogram(legacy, candidate)
+    bars = (Series(name="rows", x=x, y=y, role="change"),)
     chart = Chart(kind="bar", title="Distance of the two answers", x="difference", y="share of rows", series=bars)
     change = Measure(value=apart.largest, n=apart.n, unit=unit, method="largest absolute difference")
-    details = (tabled("Absolute differences", apart.table()), chart)
+    details = (*_tables({"Absolute differences": apart.table()}), chart)
     yield DIFFERENCE.found(change=change, limit=limits.get(DIFFERENCE.id), details=details)
     limit = limits.get(EQUIVALENCE.id)
-    margin = (limit.margin if limit else 0) or 0.01
-    test = agreement.equivalence(candidate - legacy, margin)
+    test = agreement.equivalence(candidate - legacy, margin := (limit.margin if limit else 0) or 0.01)
     told = f"two one-sided t-tests, p = {test.p:.3g} for {margin:g} or more either way"
     yield EQUIVALENCE.found(change=measured(test.mean, test.n, told, level=test.level, unit=unit), limit=limit)
     if legacy.ndim == 1:  # more than two classes have no one order
-        yield _order(legacy, candidate, limits)
+        order = agreement.ranks(legacy, candidate)
+        tau = Measure(value=order.tau, n=len(legacy), method=f"Kendall tau-b (Spearman {order.rho.value:.6f})")
+        nothing = RANKS.absent("a model gives every row the same score, so that there is no order to compare")
+        yield nothing if math.isnan(order.tau) else RANKS.found(change=tau, limit=limits.get(RANKS.id))
 
 
-def _order(legacy: NDArray[np.float64], candidate: NDArray[np.float64], limits: Limits) -> Finding:
-    order = agreement.ranks(legacy, candidate)
-    if math.isnan(order.tau):
-        return RANKS.absent("a model gives every row the same score, so that there is no order to compare")
-    tau = Measure(value=order.tau, n=len(legacy), method=f"Kendall tau-b (Spearman {order.rho.value:.6f})")
-    return RANKS.found(change=tau, limit=limits.get(RANKS.id))
+def _causes(scored: Scored, rows: Matched, doors: causes.Doors | None, params: Params) -> Finding:
+    told = causes.told(
+        compared(scored, rows, doors, params.seed), rows.place, params.categories, scored.roles.protected
+    )
+    change, status = Measure(value=told.unknown, n=len(rows), unit="rows unexplained"), (Status.INFO, Status.WARN)
+    return CAUSES.found(told.title, change=change, status=status[told.flipped > 0], details=_tables(told.tables))
 
 
-def _quality(rows: Matched, limits: Limits, params: Params) -> Iterator[Finding]:
+def _tables(tables: Mapping[str, pd.DataFrame]) -> tuple[Detail, ...]:
+    return tuple(tabled(title, frame) for title, frame in tables.items() if len(frame))
+
+
+def _quality(rows: Matched, limits: Limits, params: Params, groups: tuple[str, ...]) -> Iterator[Finding]:
     if not len(rows):
-        yield QUALITY.absent("no answered row has a known truth: fill the target column of the holdout")
-        return
-    pair = (rows.target, rows.before, rows.after)
-    found = list(quality.compare(*pair, weight=rows.weight, draws=params.draws, seed=params.seed))
-    table = tabled("Both models on the same rows; p adjusted for the number of metrics", quality.summary(found))
-    yield QUALITY.found(details=(table,), status=Status.INFO)
+        return (yield QUALITY.absent("no answered row has a known truth: fill the target column of the holdout"))
+    found = quality_groups.compared(rows, params.draws, params.seed)
+    margins = {name: limits[kind.id].margin for name, kind in METRICS.items() if kind.id in limits}
+    tables, lost = quality_groups.told(rows, found, groups, margins, params.draws, params.seed)
+    yield QUALITY.found(lost, details=_tables(tables), status=Status.WARN if lost else Status.INFO)
     yield from (_metric(item, limits) for item in found if rows.after is not None)
 
 
 def _metric(item: quality.Compared, limits: Limits) -> Finding:
     kind = METRICS[item.metric.name]
-    if math.isnan(item.legacy.value):
+    if math.isnan(item.legacy.value) or item.candidate is None or item.change is None:
         return kind.absent("it is undefined on these rows: one class only, or a constant target")
-    if item.n < FEWEST:
-        return kind.absent(f"{item.n} rows with a known truth carry no interval: give at least {FEWEST}")
-    assert item.candidate is not None
-    assert item.change is not None
+    if item.n < quality_groups.FEWEST:
+        return kind.absent(f"{item.n} rows with a known truth carry no interval: give at least {quality_groups.FEWEST}")
     legacy, candidate = (measured(side, item.n, item.method) for side in (item.legacy, item.candidate))
     change = measured(item.change, item.n, item.method, unit="of the legacy's" if item.metric.relative else "")
-    limit = limits.get(kind.id)
-    return kind.found(legacy=legacy, candidate=candidate, change=change, limit=limit, judged="change")
+    return kind.found(legacy=legacy, candidate=candidate, change=change, limit=limits.get(kind.id), judged="change")

@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -130,6 +131,8 @@ class _Supply:
             return self._artifacts
         if need in ("legacy", "candidate"):
             return self._model(need)
+        if need == "doors":
+            return {side: partial(self.get, side, False) for side in ("legacy", "candidate") if self._source(side)}
         return self._scored() if need == "scored" else self._stored(need)
 
     def _table(self, need: str) -> object:

@@ -1,9 +1,8 @@
-"""How alike two models answer on the same rows, and what differences have in common."""
+"""How alike two models answer on the same rows."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,17 +89,20 @@ def flips_by(codes: NDArray[np.int64], labels: Sequence[str], flipped: Flags, le
     return sorted((group for group in found if group.n), key=lambda group: -group.rate.value)
 
 
-def segments(frame: pd.DataFrame, flipped: Flags, most: int = 20, level: float = 0.95) -> pd.DataFrame:
+def segments(
+    frame: pd.DataFrame, flipped: Flags, most: int = 20, level: float = 0.95, groups: Sequence[str] = ()
+) -> pd.DataFrame:
     """Values with flips, of every column with at most `most` values, worst first; values of under 10 rows are one.
+    groups: columns that are looked at with any number of values, in bands where these are numbers.
 
     Columns: column, value, rows, flips, rate, low, high (exact, adjusted for the number of values of the column).
     """
     found = []
     for name in frame.columns:
-        if frame[name].nunique(dropna=False) <= most:
-            groups = merge_rare(split(frame[name], str(name)))
-            parts = flips_by(groups.codes, groups.labels, flipped, level)
-            found += [(groups.name, part.group, part.n, part.count, *part.rate) for part in parts if part.count]
+        if name in groups or frame[name].nunique(dropna=False) <= most:
+            these = merge_rare(split(frame[name], str(name)))
+            parts = flips_by(these.codes, these.labels, flipped, level)
+            found += [(these.name, part.group, part.n, part.count, *part.rate) for part in parts if part.count]
     columns = ["column", "value", "rows", "flips", "rate", "low", "high"]
     return pd.DataFrame(found, columns=columns).sort_values("rate", ascending=False, ignore_index=True)
 
@@ -199,72 +201,3 @@ def equivalence(change: Floats, margin: float, alpha: float = 0.05) -> Equivalen
     else:
         p = max(1 - float(stdtr(n - 1, (centre + margin) / error)), float(stdtr(n - 1, (centre - margin) / error)))
     return Equivalence(mean(change, 1 - 2 * alpha), 1 - 2 * alpha, p, n)
-
-
-def causes(
-    frame: pd.DataFrame,
-    differs: Flags,
-    legacy: Floats | None = None,
-    candidate: Floats | None = None,
-    threshold: float | None = None,
-) -> pd.DataFrame:
-    """What the differing rows have in common, each under the first cause that fits. Columns: cause, rows.
-
-    frame: [n] raw rows; differs: [n]; legacy, candidate: [n] scores where the models give them; threshold: of the
-    decision. Causes: a constant offset on the log-odds (base score or link), rounding at the threshold, another
-    decision rule on the same score, a missing value or one value of a column where (nearly) all rows with it differ
-    and (nearly) none without, else "unknown".
-    """
-    left = differs.copy()
-    found: Counter[str] = Counter()
-
-    def take(cause: str, rows: Flags) -> None:
-        hit = rows & left
-        if hit.any():
-            found[cause] += int(hit.sum())
-            left[hit] = False
-
-    if legacy is not None and candidate is not None and threshold is not None:
-        take("a constant offset of the log-odds (base score or link)", _offset(legacy, candidate))
-        close = np.abs(candidate - legacy) <= ROUNDING
-        crossing = (legacy >= threshold) != (candidate >= threshold)
-        take("rounding: the scores are equal but for the last digits, and the threshold lies between", close & crossing)
-        take("another decision rule: the scores are equal, the decisions are not", close & ~crossing)
-    for cause, rows in _concentrated(frame, left.copy()):
-        take(cause, rows)
-    take("unknown", left.copy())
-    return pd.DataFrame(found.most_common(), columns=["cause", "rows"])
-
-
-def _offset(legacy: Floats, candidate: Floats) -> Flags:
-    """Rows moved by the one constant that moved (nearly) all rows."""
-    inside = (legacy > 1e-6) & (legacy < 1 - 1e-6) & (candidate > 1e-6) & (candidate < 1 - 1e-6)
-    if inside.sum() < 10:
-        return np.zeros(len(legacy), dtype=bool)
-    moved = np.full(len(legacy), np.nan)
-    moved[inside] = _logit(candidate[inside]) - _logit(legacy[inside])
-    constant = float(np.median(moved[inside]))
-    same = np.abs(moved - constant) <= 1e-3 * abs(constant)
-    whole = abs(constant) > 1e-5 and same[inside].mean() >= 0.95
-    return np.asarray(same if whole else np.zeros(len(legacy), dtype=bool))
-
-
-def _logit(p: Floats) -> Floats:
-    return np.asarray(np.log(p) - np.log1p(-p))
-
-
-_MOST, _NONE = 0.9, 0.02
-
-
-def _concentrated(frame: pd.DataFrame, differs: Flags) -> list[tuple[str, Flags]]:
-    """Values whose rows (nearly) all differ while (nearly) no other row does; a missing value counts as a value."""
-    found = []
-    for name in frame.columns if differs.any() else ():
-        codes, values = pd.factorize(frame[name], use_na_sentinel=True)
-        n = np.bincount(codes + 1, minlength=len(values) + 1)
-        hits = np.bincount(codes + 1, weights=differs, minlength=len(values) + 1)
-        rest = (differs.sum() - hits) / np.maximum(1, len(differs) - n)
-        for place in np.flatnonzero((hits >= 2) & (hits >= _MOST * n) & (rest <= _NONE)):
-            what = f"a missing value of {name}" if place == 0 else f"{name} = {values[int(place) - 1]}"
-            found.append((what, codes + 1 == place))
-    return found
