@@ -54,9 +54,11 @@ class Gate:
             return f"Approved by {names}{_conditions(self.approvals)}."
         if self.status == "rejected":
             return f"Rejected by {', '.join(entry.actor.subject for entry in self.rejections)}."
-        needed = ", ".join(f"{n} × {role}" for role, n in self.missing.items())
+        needed = [f"{n} from {role}" for role, n in self.missing.items()]
+        total = sum(self.missing.values())
         stale = f" No longer holds: {'; '.join(self.stale.values())}." if self.stale else ""
-        return f"Waits for {needed or 'a decision'}.{stale}"
+        head = f"Waits for {total or 'a'} decision{'' if total < 2 else 's'}"
+        return f"{head}{f': {_and(needed)}' if needed else ''}.{stale}"
 
 
 def subjects(migration: Migration) -> dict[str, str]:

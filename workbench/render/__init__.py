@@ -3,6 +3,24 @@
 from workbench.render.export import findings_csv
 from workbench.render.notebook import charts, show
 from workbench.render.pages import Chapter, page, report
+from workbench.render.review import Bar, Choice, Subject, Vote, decision, notice, policy, welcome
 from workbench.render.text import lines, marked
 
-__all__ = ["Chapter", "charts", "findings_csv", "lines", "marked", "page", "report", "show"]
+__all__ = [
+    "Bar",
+    "Chapter",
+    "Choice",
+    "Subject",
+    "Vote",
+    "charts",
+    "decision",
+    "findings_csv",
+    "lines",
+    "marked",
+    "notice",
+    "page",
+    "policy",
+    "report",
+    "show",
+    "welcome",
+]

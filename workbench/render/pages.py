@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.evidence import Evidence, Verdict, verdict
 from workbench.render import place, view, words
+from workbench.render.review import Bar
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,13 @@ def report(
     started: datetime | None = None,
     missing: Mapping[str, str] | None = None,
     facts: Mapping[str, str] | None = None,
+    bar: Bar | None = None,
 ) -> str:
     """The whole migration as one HTML page: verdict, chapters, what blocks, what is not assessed, and the rest.
 
     chapters: the journey, in order; a chapter or entry without evidence is shown as not assessed.
     missing: why an entry has no evidence, by its name; "not run yet" where nothing is said.
-    facts: what else the page rests on, by name.
+    facts: what else the page rests on, by name. bar: what stands above it for a reviewer; a file has none.
     """
     reasons = dict(missing or {})
     stages = [_stage(chapter, reasons) for chapter in chapters or _empty()]
@@ -58,11 +60,11 @@ def report(
     rests_on = _facts(evidences) | ({"run": run} if run else {}) | dict(facts or {})
     return _page(
         "report.html.j2", title, rows, head=head, rest=rest, stages=stages, found=found, facts=rests_on, run=run,
-        started=started, kicker=title,
+        started=started, kicker=title, bar=bar,
     )  # fmt: skip
 
 
-def page(evidence: Evidence, *, title: str = "", run: str = "", question: str = "") -> str:
+def page(evidence: Evidence, *, title: str = "", run: str = "", question: str = "", bar: Bar | None = None) -> str:
     """One notebook's evidence as one HTML page, in the same look."""
     head, rest = words.split(evidence.verdict.sentence)
     asked = question or evidence.question
@@ -80,6 +82,7 @@ def page(evidence: Evidence, *, title: str = "", run: str = "", question: str = 
         kicker=asked or evidence.audit,
         params=evidence.params,
         seconds=evidence.seconds,
+        bar=bar,
     )
 
 
@@ -134,9 +137,10 @@ def _facts(evidences: Sequence[Evidence]) -> dict[str, str]:
     return {name: " / ".join(values) for name, values in facts.items()}
 
 
-def _page(template: str, title: str, rows: Sequence[view.Row], **context: Any) -> str:
+def _page(template: str, title: str, rows: Sequence[view.Row], *, bar: Bar | None, **context: Any) -> str:
     from markupsafe import Markup
 
+    rows = [view.for_reviewer(row) for row in rows] if bar else rows
     has_charts = any(kind == "chart" for row in rows for kind, _ in row.details)
     script = place.text("page.js")
     return (
@@ -146,7 +150,8 @@ def _page(template: str, title: str, rows: Sequence[view.Row], **context: Any) -
             title=title,
             groups=view.groups(rows),
             n=len(rows),
-            csp=_policy(script, has_charts),
+            csp=_policy(script, has_charts, forms="'self'" if bar else "'none'"),
+            bar=bar,
             # Our own file, never data: it must reach the browser byte by byte, as its hash is in the policy.
             script=Markup(script),  # noqa: S704
             plotly=_plotly()[1] if has_charts else "",
@@ -155,13 +160,13 @@ def _page(template: str, title: str, rows: Sequence[view.Row], **context: Any) -
     )
 
 
-def _policy(script: str, has_charts: bool) -> str:
+def _policy(script: str, has_charts: bool, forms: str) -> str:
     """Nothing may load from anywhere; only our two scripts may run, told by their hash."""
     hashes = [_hash(script.encode())] + ([_plotly()[0]] if has_charts else [])
     sources = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {sources}; style-src 'unsafe-inline'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"base-uri 'none'; form-action {forms}"
     )
 
 

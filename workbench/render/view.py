@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -154,6 +154,16 @@ def row(finding: Finding, question: str, audit: str) -> Row:
         details=tuple((detail.type, _detail(detail)) for detail in finding.details if detail is not code),
         meta=_meta(finding),
     )
+
+
+def for_reviewer(row: Row) -> Row:
+    """The row without what only those who make the migration can use: how to fix it, and code."""
+    kept = tuple(
+        (kind, detail)
+        for kind, detail in row.details
+        if kind in ("table", "chart") or (kind == "text" and all(part.kind == "plain" for part in detail[1]))
+    )
+    return replace(row, fix=(), details=kept)
 
 
 def _fix_as_code(finding: Finding) -> Text | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from workbench import catalog
 from workbench.evidence import Evidence
 from workbench.migration import Migration
+
+if TYPE_CHECKING:
+    from workbench.render import Bar
 
 
 def notebook_page(migration: Migration, evidence: Evidence, run: str) -> str:
@@ -21,8 +25,10 @@ def migration_page(
     run: str,
     missing: Mapping[str, str] | None = None,
     checkpoint: str = "",
+    bar: Bar | None = None,
 ) -> str:
-    """The whole migration. missing: why a notebook has no evidence, by name; checkpoint: of the ledger."""
+    """The whole migration. missing: why a notebook has no evidence, by name; checkpoint: of the ledger; bar: what
+    stands above it for a reviewer."""
     from workbench import render
 
     found = {evidence.audit: evidence for evidence in evidences}
@@ -42,5 +48,5 @@ def migration_page(
     started = min((evidence.started for evidence in evidences), default=None)
     facts = {"ledger checkpoint": checkpoint} if checkpoint else {}
     return render.report(
-        migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing, facts=facts
+        migration.name, evidences, chapters=chapters, run=run, started=started, missing=missing, facts=facts, bar=bar
     )

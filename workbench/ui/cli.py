@@ -271,6 +271,37 @@ def key(
     signing.key(folder, accept, owner, as_json=as_json)
 
 
+@app.command(short_help="Serve the evidence to reviewers, behind a login")
+def review(
+    folder: Folder = Path(),
+    host: Annotated[str, _option("ADDRESS", "to listen on")] = "127.0.0.1",
+    port: Annotated[int, _option("PORT", "0 takes a free one")] = 8899,
+    url: Annotated[str, _option("URL", "under which people reach it, e.g. https://review.example.org/")] = "",
+    header: Annotated[str, _option("NAME", "a proxy in front says in this header who it is")] = "",
+    proxy: Annotated[list[str] | None, _option("ADDRESS", "the header is believed from; repeatable")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="nobody logs in: for reading, on this machine only")] = False,
+) -> None:
+    """Serve the stored evidence to people who do not program: they log in by link, read, and sign a decision."""
+    from workbench.ui import reviewing
+
+    reviewing.review(folder, host, port, url, header, tuple(proxy or ()), nobody=open_)
+
+
+@app.command(short_help="A one-time link that lets a reviewer in")
+def invite(
+    login: Annotated[str, typer.Argument(metavar="LOGIN", help="of a person under `review` in migration.yaml")],
+    folder: Folder = Path(),
+    role: Annotated[str, _option("ROLE", "what they answer for: adds them to migration.yaml where they are not")] = "",
+    url: Annotated[str, _option("URL", "under which people reach the server")] = "http://127.0.0.1:8899/",
+    shut_out: Annotated[bool, typer.Option("--shut-out", help="end every session and link of theirs instead")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a link that lets a reviewer in, once, within a week; or shut them out."""
+    from workbench.ui import reviewing
+
+    reviewing.invite(folder, login, role, url, shut_out=shut_out, as_json=as_json)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: every known error is a sentence on stderr and exit code 3; a traceback only with --debug."""
     given = list(sys.argv[1:] if arguments is None else arguments)

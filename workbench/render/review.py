@@ -1,0 +1,95 @@
+"""Pages for reviewers around the evidence: the bar on top, login, notices, the decision form. Plain data in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workbench.render import place
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What stands above every page. root: path all links start from, ends with "/"; xsrf: token of its forms.
+
+    links: (path below root, label). here: the path of this page. who: "" for a visitor who did not log in.
+    """
+
+    root: str
+    migration: str
+    who: str = ""
+    role: str = ""
+    links: tuple[tuple[str, str], ...] = ()
+    here: str = ""
+    xsrf: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing that is signed: what it is, its sha256."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A decision that was made. number: of its ledger entry; mine: the reader can take it back."""
+
+    number: int
+    who: str
+    role: str
+    decision: str
+    when: str
+    comment: str = ""
+    conditions: tuple[str, ...] = ()
+    stale: str = ""
+    mine: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the decision form shows. seen: stands for all subjects as shown; request: makes a double click one entry.
+
+    blocks: what stands in the way of a plain yes. cannot: why this reader cannot decide, "" if they can.
+    """
+
+    status: str
+    sentence: str
+    roles: tuple[str, ...]
+    seen: str
+    request: str
+    subjects: tuple[Subject, ...]
+    votes: tuple[Vote, ...] = ()
+    blocks: tuple[str, ...] = ()
+    cannot: str = ""
+    said: str = ""
+    wrong: str = ""
+
+
+def policy() -> str:
+    """Content-Security-Policy of these pages: nothing from elsewhere, no script at all, forms to ourselves."""
+    return (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
+    )
+
+
+def notice(bar: Bar, title: str, paragraphs: Sequence[str] = ()) -> str:
+    """A page that says one thing."""
+    return _drawn("notice.html.j2", bar, title=title, paragraphs=tuple(paragraphs))
+
+
+def welcome(bar: Bar, name: str, secret: str) -> str:
+    """Where a link leads: nothing is used up until the person goes on, so that a mail program's preview uses none."""
+    return _drawn("welcome.html.j2", bar, title=f"Review of {bar.migration}", name=name, secret=secret)
+
+
+def decision(bar: Bar, choice: Choice) -> str:
+    """The form, what it is about, and what others decided."""
+    return _drawn("decide.html.j2", bar, title="Your decision", choice=choice)
+
+
+def _drawn(template: str, bar: Bar, **context: object) -> str:
+    return place.environment().get_template(template).render(bar=bar, csp=policy(), **context)

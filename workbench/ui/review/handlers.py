@@ -1,0 +1,275 @@
+"""What the server answers, page by page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, date, datetime
+from http import HTTPStatus
+from typing import Any, TypeVar, cast, get_args
+from urllib.parse import urlsplit
+
+import tornado.web
+
+from workbench import ledger, render, store
+from workbench.ledger.entries import Verb
+from workbench.migration import Migration, MigrationError, open_migration
+from workbench.ui.review.doors import House
+from workbench.ui.review.people import SESSION, Session
+from workbench.ui.review.reading import choice, seen_of
+
+COOKIE = "workbench-review"
+ISSUER = "workbench-review"
+
+T = TypeVar("T")
+
+
+class Page(tornado.web.RequestHandler):
+    """What every page does: says who it is, keeps strangers out, and never shows a traceback."""
+
+    needs_person = True
+
+    def initialize(self, house: House) -> None:
+        self.house = house
+        self.session: Session | None = None
+
+    def set_default_headers(self) -> None:
+        self.set_header("Content-Security-Policy", render.policy())
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("X-Frame-Options", "DENY")
+        self.set_header("Referrer-Policy", "no-referrer")
+        self.set_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.set_header("Cache-Control", "no-store")
+        self.clear_header("Server")
+
+    async def prepare(self) -> None:
+        host = urlsplit(f"//{self.request.host}").hostname
+        if host not in self.house.doors.hosts:
+            raise tornado.web.HTTPError(HTTPStatus.MISDIRECTED_REQUEST)
+        if self.house.doors.secure:
+            self.set_header("Strict-Transport-Security", "max-age=31536000")
+        self.session = await self.off(self._identified)
+        if self.session is None and self.needs_person and self.house.doors.mode != "open":
+            if self.request.method not in ("GET", "HEAD"):
+                raise tornado.web.HTTPError(HTTPStatus.FORBIDDEN)
+            self.redirect(self.house.doors.root + "login")
+
+    def _identified(self) -> Session | None:
+        doors = self.house.doors
+        if doors.mode == "header":
+            name = self.request.headers.get(doors.header, "")
+            known = self.request.remote_ip in doors.proxies and 0 < len(name) <= 200
+            return Session(name, datetime.now(UTC).timestamp()) if known else None
+        secret = self.get_cookie(COOKIE) or ""
+        return self.house.people.session(secret) if doors.mode == "invite" and secret else None
+
+    async def off(self, work: Callable[[], T]) -> T:
+        """Work that reads files, beside the loop that serves everybody."""
+        return await asyncio.get_running_loop().run_in_executor(None, work)
+
+    @property
+    def login(self) -> str:
+        return self.session.login if self.session else ""
+
+    def bar(self, here: str = "") -> render.Bar:
+        doors = self.house.doors
+        inside = self.session is not None or doors.mode == "open"
+        links = (("", "Evidence"), ("decide", "Decide")) if inside else ()
+        note = "Open on this machine, for reading: nobody logs in." if doors.mode == "open" else ""
+        return render.Bar(
+            doors.root, self.migration().name, who=self.login, links=links, here=here, note=note,
+            xsrf=self.xsrf_token.decode(),
+        )  # fmt: skip
+
+    def migration(self) -> Migration:
+        return open_migration(self.house.folder)
+
+    def write_error(self, status_code: int, **_: Any) -> None:
+        self.set_header("Content-Security-Policy", render.policy())
+        title, told = _SORRY.get(status_code, _SORRY[500])
+        bar = render.Bar(self.house.doors.root, "Review", links=(("", "Evidence"),))
+        self.finish(render.notice(bar, title, [told]))
+
+    def log_exception(self, *seen: Any) -> None:
+        if not isinstance(seen[1], tornado.web.HTTPError):
+            super().log_exception(*seen)
+
+
+_SORRY = {
+    403: ("Not allowed", "Your session has ended, or this form is too old. Go back to the evidence and try again."),
+    404: ("Nothing here", "There is no such page, or nothing of it has been run yet."),
+    405: ("Not like this", "This address answers to another kind of request."),
+    421: ("Wrong address", "This server is not reached under that name."),
+    429: ("Too many tries", "Wait a minute, then try again."),
+    500: ("Something broke", "It has been written down for whoever runs this server. Nothing was decided or changed."),
+}
+
+
+class Journey(Page):
+    async def get(self) -> None:
+        bar = self.bar("")
+        _send(self, await self.off(lambda: self.house.pages.journey(bar)))
+
+
+class Notebook(Page):
+    async def get(self, name: str) -> None:
+        bar = self.bar(f"notebook/{name}")
+        page = await self.off(lambda: self.house.pages.notebook(name, bar))
+        if page is None:
+            raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
+        _send(self, page)
+
+
+def _send(handler: Page, page: str) -> None:
+    """A page of evidence carries its own policy, with the hashes of its two scripts."""
+    handler.set_header("Content-Security-Policy", "frame-ancestors 'none'")
+    handler.set_header("Content-Type", "text/html; charset=utf-8")
+    handler.write(page)
+
+
+class Decide(Page):
+    async def get(self) -> None:
+        await self._show()
+
+    async def post(self) -> None:
+        try:
+            entry = await self.off(self._decided)
+        except (ledger.LedgerError, ledger.SigningKeyError, store.StoreError, ValueError) as error:
+            self.set_status(HTTPStatus.CONFLICT)
+            await self._show(wrong=_sentence(error))
+            return
+        await self._show(said=f"Signed, as entry {entry.seq} of the ledger. Thank you.")
+
+    async def _show(self, said: str = "", wrong: str = "") -> None:
+        bar, login = self.bar("decide"), self.login
+        self.write(await self.off(lambda: render.decision(bar, choice(self.migration(), login, said, wrong))))
+
+    def _decided(self) -> ledger.Entry:
+        migration, given = self.migration(), self._given
+        now = ledger.subjects(migration)
+        # What was shown is told by one hash: if it is another, the person saw something else than lies there now.
+        seen = now if given("seen") == seen_of(now) else {}
+        verb = given("decision")
+        if verb not in get_args(Verb):
+            raise ValueError("Choose one of the three decisions.")
+        return ledger.decide(
+            migration, actor=self._actor(), decision=cast("Verb", verb), role=given("role"), seen=seen,
+            comment=given("comment"), conditions=self._conditions(verb), request=f"review/{given('request')}"[:200],
+        )  # fmt: skip
+
+    def _conditions(self, verb: str) -> list[ledger.Condition]:
+        what, owner, due = (self._given(name) for name in ("what", "owner", "due"))
+        if verb != "approve-with-conditions":
+            return []
+        if not (what and owner and due):
+            raise ValueError("A condition needs what is to be done, who sees to it, and by which day.")
+        return [ledger.Condition(text=what, owner=owner, due=date.fromisoformat(due))]
+
+    def _given(self, name: str) -> str:
+        return str(self.get_body_argument(name, ""))
+
+    def _actor(self) -> ledger.Actor:
+        if self.session is None:
+            raise ledger.LedgerError("Nobody decides without logging in.")
+        issuer = ISSUER if self.house.doors.mode == "invite" else f"proxy:{self.house.doors.header}"
+        return ledger.Actor(
+            subject=self.session.login, issuer=issuer, authenticated=datetime.fromtimestamp(self.session.began, UTC)
+        )
+
+
+class Revoke(Decide):
+    async def get(self) -> None:
+        self.redirect(self.house.doors.root + "decide")
+
+    async def post(self) -> None:
+        try:
+            number = int(self._given("of"))
+            reason = self._given("reason") or "No reason given"
+            actor = self._actor()
+            await self.off(lambda: ledger.revoke(self.migration(), number, reason=reason, actor=actor))
+        except (ledger.LedgerError, ledger.SigningKeyError, store.StoreError, ValueError) as error:
+            self.set_status(HTTPStatus.CONFLICT)
+            await self._show(wrong=_sentence(error))
+            return
+        await self._show(said="Your decision is taken back. You can decide anew.")
+
+
+class Login(Page):
+    needs_person = False
+
+    async def get(self) -> None:
+        told: tuple[str, ...] = (
+            "Open the link you were sent: it lets you in once, and this browser then knows you.",
+            "If it was used already, or you have none, ask whoever runs the migration for a new one.",
+        )
+        if self.house.doors.mode == "header":
+            told = ("Log in through your organisation's page first: it tells this server who you are.",)
+        self.write(render.notice(self.bar(), "Please log in", told))
+
+
+class Logout(Page):
+    needs_person = False
+
+    async def post(self) -> None:
+        if secret := self.get_cookie(COOKIE):
+            await self.off(lambda: self.house.people.leave(secret))
+        self.clear_cookie(COOKIE, path=self.house.doors.root)
+        self.redirect(self.house.doors.root + "login")
+
+
+class Invitation(Page):
+    needs_person = False
+
+    async def prepare(self) -> None:
+        if not self.house.tries.allows(str(self.request.remote_ip)):
+            raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
+        await cast("Awaitable[None]", super().prepare())
+
+    async def get(self, secret: str) -> None:
+        login = await self.off(lambda: self.house.people.invited(secret))
+        if not login:
+            self._used_up()
+            return
+        person = self.migration().review.people.get(login)
+        self.write(render.welcome(self.bar(), person.name if person and person.name else login, secret))
+
+    async def post(self, secret: str) -> None:
+        session = await self.off(lambda: self.house.people.enter(secret))
+        if not session:
+            self._used_up()
+            return
+        doors = self.house.doors
+        self.set_cookie(
+            COOKIE, session, path=doors.root, httponly=True, samesite="Lax", secure=doors.secure,
+            max_age=int(SESSION),
+        )  # fmt: skip
+        self.redirect(doors.root)
+
+    def _used_up(self) -> None:
+        self.set_status(HTTPStatus.GONE)
+        told = "A link lets one person in once, within a week. Ask whoever sent it for a new one."
+        self.write(render.notice(self.bar(), "This link no longer works", [told]))
+
+
+class Alive(Page):
+    needs_person = False
+
+    async def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.write(json.dumps({"ok": True}))
+
+
+class Nowhere(Page):
+    async def prepare(self) -> None:
+        raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, MigrationError | ledger.LedgerError | ledger.SigningKeyError | store.StoreError):
+        return str(error)
+    text = str(error)
+    return (
+        text if text.endswith(".") and "\n" not in text else "The form was not filled in as asked. Nothing was signed."
+    )

@@ -1,0 +1,167 @@
+"""What reviewers see, from stored evidence alone: nothing is computed, no model and no table is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from workbench import catalog, ledger, render, store
+from workbench.evidence import Status
+from workbench.migration import FILE, Migration, open_migration
+from workbench.render.words import moment
+from workbench.runner import migration_page
+from workbench.ui.journey import Standing, standing
+
+KEPT = 30.0
+"""Seconds after which a page is drawn anew though no file of ours changed: what it rests on may lie elsewhere."""
+
+WHO, XSRF, NOTE = ("\ue000who\ue000", "\ue000xsrf\ue000", "\ue000note\ue000")
+"""What a kept page has in place of the reader's name and token: private-use signs, which no name may hold."""
+
+WORDS = {
+    "approve": "Approved",
+    "approve-with-conditions": "Approved with a condition",
+    "reject": "Rejected",
+}
+
+
+class Pages:
+    """The pages of one migration. Drawing takes a tenth of a second: a page is kept until something it shows changes,
+    and only the reader's own name and token are put in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._kept: dict[tuple[str, str], tuple[object, float, str]] = {}
+        self._lock = threading.Lock()
+
+    def journey(self, bar: render.Bar) -> str:
+        return self._page("", bar, self._journey)
+
+    def notebook(self, name: str, bar: render.Bar) -> str | None:
+        """None where there is no such notebook, or nothing of it yet."""
+        known = {entry.name for entry in catalog.discover() if entry.module}
+        if name not in known or store.latest(self.folder, name) is None:
+            return None
+        return self._page(f"notebook/{name}", bar, lambda with_bar: self._notebook(name, with_bar))
+
+    def _page(self, here: str, bar: render.Bar, draw: Callable[[render.Bar], str]) -> str:
+        who = bool(bar.who)
+        with self._lock:  # twenty first visitors at once draw it once
+            stamp, now = self._stamp(), time.monotonic()
+            kept = self._kept.get((here, f"{who}{bar.root}"))
+            if kept is None or kept[0] != stamp or now - kept[1] > KEPT:
+                blank = replace(bar, who=WHO if who else "", role="", xsrf=XSRF, note=NOTE if bar.note else "")
+                kept = (stamp, now, draw(blank))
+                self._kept[here, f"{who}{bar.root}"] = kept
+        return _filled(kept[2], bar)
+
+    def _stamp(self) -> tuple[object, ...]:
+        """Changes whenever a run ends, something is signed, or migration.yaml is edited."""
+        reports = self.folder / store.REPORTS
+        newest = max(reports.glob("*/run.json"), default=reports)
+        return tuple(_moment(path) for path in (reports, newest, ledger.path_of(self.folder), self.folder / FILE))
+
+    def _journey(self, bar: render.Bar) -> str:
+        now = standing(open_migration(self.folder), "")
+        evidences = [place.evidence for place in now.places if place.evidence]
+        runs = [run.id for run in store.runs(self.folder) if run.state == "done"]
+        known = ledger.read(self.folder)
+        mark = str(known.checkpoint) if known.lines else ""
+        return migration_page(now.migration, evidences, runs[0] if runs else "", _reasons(now), mark, bar)
+
+    def _notebook(self, name: str, bar: render.Bar) -> str:
+        found = store.latest(self.folder, name)
+        assert found is not None
+        held = ledger.current(ledger.read(self.folder).entries)
+        return render.page(ledger.applied(found.evidence, held), title=bar.migration, run=found.origin, bar=bar)
+
+
+def _reasons(now: Standing) -> dict[str, str]:
+    return {place.entry.name: place.problem or "not run yet" for place in now.places if place.evidence is None}
+
+
+def _filled(page: str, bar: render.Bar) -> str:
+    from markupsafe import escape
+
+    for blank, text in ((WHO, bar.who), (XSRF, bar.xsrf), (NOTE, bar.note)):
+        page = page.replace(blank, str(escape(text)))
+    return page
+
+
+def _moment(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def seen_of(subjects: dict[str, str]) -> str:
+    """Stands for the subjects as they were shown."""
+    return hashlib.sha256(json.dumps(subjects, sort_keys=True).encode()).hexdigest()
+
+
+def choice(migration: Migration, login: str, said: str = "", wrong: str = "") -> render.Choice:
+    """The decision form as this person sees it."""
+    now, subjects = ledger.gate(migration), ledger.subjects(migration)
+    roles = tuple(sorted(migration.review.roles_of(login)))
+    return render.Choice(
+        status=now.status,
+        sentence=now.sentence,
+        roles=roles,
+        seen=seen_of(subjects),
+        request=uuid.uuid4().hex,
+        subjects=tuple(render.Subject(name, sha) for name, sha in subjects.items()),
+        votes=_votes(migration, now, login),
+        blocks=_blocks(migration),
+        cannot=_cannot(migration, login, roles, now),
+        said=said,
+        wrong=wrong,
+    )
+
+
+def _votes(migration: Migration, now: ledger.Gate, login: str) -> tuple[render.Vote, ...]:
+    entries = ledger.read(migration.folder).entries
+    taken_back = {entry.body.of for entry in entries if entry.body.kind == "revoke"}
+    made = [(e, e.body) for e in entries if isinstance(e.body, ledger.Decided) and e.seq not in taken_back]
+    return tuple(
+        render.Vote(
+            number=entry.seq,
+            who=_name(migration, entry.actor.subject),
+            role=body.role,
+            decision=WORDS[body.decision],
+            when=moment(entry.at),
+            comment=body.comment,
+            conditions=tuple(f"{one.text} ({one.owner}, by {one.due})" for one in body.conditions),
+            stale=now.stale.get(entry.seq, ""),
+            mine=entry.actor.subject.casefold() == login.casefold(),
+        )
+        for entry, body in made
+    )
+
+
+def _blocks(migration: Migration) -> tuple[str, ...]:
+    places = standing(migration, "").places
+    findings = [finding for place in places if place.evidence for finding in place.evidence.findings]
+    return tuple(finding.title for finding in findings if finding.status in (Status.FAIL, Status.ERROR))
+
+
+def _cannot(migration: Migration, login: str, roles: tuple[str, ...], now: ledger.Gate) -> str:
+    if not migration.review.quorum:
+        return "This migration names nobody who signs off: its owner adds `review` to migration.yaml."
+    if not roles:
+        return "You may read everything here. Deciding is for the people named in migration.yaml."
+    mine = [entry for entry in (*now.approvals, *now.rejections) if entry.actor.subject.casefold() == login.casefold()]
+    if mine:
+        return "You have decided. You can take your decision back below, and decide anew."
+    return ""
+
+
+def _name(migration: Migration, login: str) -> str:
+    person = {known.casefold(): one for known, one in migration.review.people.items()}.get(login.casefold())
+    return person.name if person and person.name else login

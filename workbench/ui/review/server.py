@@ -1,0 +1,84 @@
+"""`workbench review`: the migration for people who do not program, behind a login, from stored evidence.
+
+A server of its own, never part of a Jupyter server: who holds a token there can run code. No kernel, no model and no
+table is reachable from here; a decision goes from the browser to a handler that knows who it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tornado.netutil
+import tornado.web
+from tornado.httpserver import HTTPServer
+
+from workbench.migration import open_migration
+from workbench.ui.review import handlers as pages
+from workbench.ui.review.doors import Doors, House, ReviewError, check_doors
+from workbench.ui.review.people import Limiter, People
+from workbench.ui.review.reading import Pages
+
+LARGEST = 64 * 1024
+"""Bytes of a request's body: the decision form is the largest."""
+
+
+def application(folder: Path, doors: Doors) -> tornado.web.Application:
+    """The tornado application; raises MigrationError if there is no migration in `folder`."""
+    open_migration(folder)
+    house = House(folder, doors, People(folder), Pages(folder), Limiter(20, 60.0))
+    root = doors.root
+    handlers: list[Any] = [
+        (rf"{root}", pages.Journey),
+        (rf"{root}notebook/([a-z][a-z0-9_]{{0,63}})", pages.Notebook),
+        (rf"{root}decide", pages.Decide),
+        (rf"{root}revoke", pages.Revoke),
+        (rf"{root}login", pages.Login),
+        (rf"{root}logout", pages.Logout),
+        (rf"{root}invite/([A-Za-z0-9_-]{{20,100}})", pages.Invitation),
+        (rf"{root}alive", pages.Alive),
+    ]
+    return tornado.web.Application(
+        [(path, handler, {"house": house}) for path, handler in handlers],
+        default_handler_class=pages.Nowhere,
+        default_handler_args={"house": house},
+        xsrf_cookies=True,
+        xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict", "secure": doors.secure, "path": root},
+        # Cookies of a restarted server still hold: sessions are kept, tokens of forms are made anew.
+        cookie_secret=secrets.token_hex(32),
+        log_function=_log,
+    )
+
+
+def _log(handler: tornado.web.RequestHandler) -> None:
+    """Method, status and time; the path only where it holds no secret."""
+    path = handler.request.path
+    shown = path if "/invite/" not in path else path.split("/invite/")[0] + "/invite/…"
+    logging.getLogger("workbench.review").info(
+        "%s %s %d %.0f ms", handler.request.method, shown, handler.get_status(), 1000 * handler.request.request_time()
+    )
+
+
+def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str], None]) -> None:
+    """Serves until it is stopped. ready: told the address once it listens. Raises ReviewError, MigrationError."""
+    check_doors(doors, host)
+    app = application(folder, doors)
+
+    async def main() -> None:
+        server = HTTPServer(app, xheaders=False, max_body_size=LARGEST, max_buffer_size=2 * LARGEST)
+        try:
+            sockets = tornado.netutil.bind_sockets(port, host)
+        except (OSError, socket.gaierror) as error:
+            raise ReviewError(
+                f"{host}:{port} cannot be listened on ({error.strerror}). Name another --port."
+            ) from error
+        server.add_sockets(sockets)
+        ready(doors.url or f"http://{host}:{sockets[0].getsockname()[1]}{doors.root}")
+        await asyncio.Event().wait()
+
+    asyncio.run(main())
