@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.gaussian_process import GaussianProcessClassifier
 from sklearn.pipeline import make_pipeline
@@ -32,21 +34,30 @@ def test_the_candidate_is_written_and_reported(table, tmp_path):
     legacy = _legacy(make_pipeline(encoder, HistGradientBoostingClassifier(max_iter=20)), X, y, tmp_path)
     made = tmp_path / "models" / "lift"
     findings = list(replatform.run(legacy, TASK, made, replatform.Params()))
-    assert [finding.id for finding in findings] == ["replatform/lifted", "replatform/files"]
+    assert [finding.id for finding in findings] == ["replatform/lifted", "replatform/files", "replatform/onnx"]
     assert all(finding.status is Status.INFO for finding in findings), "a mover never judges"
     assert {finding.id for finding in findings} <= {kind.id for kind in replatform.KINDS}
     files = [detail for detail in findings[1].details if isinstance(detail, File)]
-    assert {file.path for file in files} == {"candidate.pt2", "candidate.json", "candidate.npz"}
+    assert {file.path for file in files} == {"candidate.pt2", "candidate.json", "candidate.npz", "candidate.onnx"}
     for file in files:
         assert hashlib.sha256((made / file.path).read_bytes()).hexdigest() == file.sha256
     pieces = findings[0].details[0].rows
     assert {row[1] for row in pieces} >= {"sklearn.pipeline.Pipeline", "sklearn.preprocessing.OneHotEncoder"}
+    spec = json.loads((made / "candidate.json").read_text("utf-8"))
+    hashes = {file.path: file.sha256 for file in files if file.path != "candidate.json"}
+    assert spec["files"] == hashes, "the spec names what lies beside it"
+    assert spec["outputs"] == ["scores", "label", "raw"]
+    assert set(spec["versions"]) == {"workbench", "torch", "numpy"}
+    assert findings[2].candidate.value <= 1e-12
+    served = open_model("candidate.onnx", folder=made)
     candidate = open_model("candidate.pt2", folder=made)
     unseen = X.assign(city="Atlantis")
     for rows in (X, unseen, X[:1], X[:0]):
         before, after = legacy.predict(rows), candidate.predict(rows)
         assert np.array_equal(before.labels, after.labels)
         np.testing.assert_allclose(after.scores, before.scores, rtol=0, atol=1e-15)
+        assert np.array_equal(served.predict(rows).labels, before.labels)
+        np.testing.assert_allclose(served.predict(rows).scores, before.scores, rtol=0, atol=1e-12)
     legacy.close()
 
 
@@ -71,4 +82,15 @@ def test_a_task_the_model_does_not_do_is_said(tmp_path):
     legacy = _legacy(HistGradientBoostingClassifier(max_iter=2), frame, np.arange(40) % 2, tmp_path)
     with pytest.raises(ModelError, match=r"correct task\.kind"):
         list(replatform.run(legacy, Task(kind="regression", target="y"), tmp_path / "made", replatform.Params()))
+    legacy.close()
+
+
+def test_only_the_onnx_file_refused_leaves_the_candidate_and_the_reason(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40.0)})
+    legacy = _legacy(DummyClassifier(), frame, np.arange(40) % 2, tmp_path)
+    findings = list(replatform.run(legacy, TASK, tmp_path / "made", replatform.Params()))
+    assert (tmp_path / "made" / "candidate.pt2").is_file()
+    assert not (tmp_path / "made" / "candidate.onnx").exists()
+    assert findings[2].status is Status.INFO
+    assert "reads no column" in findings[2].details[0].text
     legacy.close()

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ from workbench.evidence import Detail, File, Finding, Measure, Status, Table, Te
 from workbench.migration import Task
 from workbench.models import Model, ModelError
 from workbench.models.protocol import Piece
+
+if TYPE_CHECKING:
+    from workbench.migrate.export import Exported
 
 QUESTION = "Can we make the candidate exactly?"
 MAKES = "candidate"
@@ -40,9 +43,20 @@ REFUSED = Kind(
     why="A translation that is nearly right flips labels nobody looks at, so a piece without an exact form is refused.",
     fix="Follow the advice, or give a candidate of your own in migration.yaml.",
 )
-KINDS = (LIFTED, FILES, REFUSED)
+ONNX = Kind(
+    id="replatform/onnx",
+    title="The candidate as an ONNX file",
+    why="Runtimes without torch serve ONNX, and most exports of it round to float32; this file is float64 throughout.",
+    fix="Serve the .pt2 file with torch; where ONNX is a must, replace the piece named here and fit the model again.",
+)
+KINDS = (LIFTED, FILES, REFUSED, ONNX)
 
-MEDIA = {".pt2": "application/zip", ".json": "application/json", ".npz": "application/zip"}
+MEDIA = {
+    ".pt2": "application/zip",
+    ".json": "application/json",
+    ".npz": "application/zip",
+    ".onnx": "application/octet-stream",
+}
 
 
 class Params(audit.Params):
@@ -52,7 +66,11 @@ class Params(audit.Params):
 
 
 def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Finding]:
-    """Describe, lift, save `folder/candidate.pt2` with its plain spec. A refusal is one ABSENT finding with advice."""
+    """Describe, lift, save `folder/candidate.pt2` with its plain spec, and as ONNX where that answers the same.
+
+    A refusal is one ABSENT finding with advice.
+    """
+    from workbench.migrate.export import to_onnx
     from workbench.migrate.lift import CannotLift, lift_piece
     from workbench.migrate.lift.ops import Op
 
@@ -69,7 +87,9 @@ def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Fin
             fix=f"{refusal.advice.rstrip('.')}.",
         )
         return
-    files = lifted.save(folder / NAME)
+    onnx = to_onnx(lifted, (folder / NAME).with_suffix(".onnx"))
+    beside = (onnx.path,) if onnx.path else ()
+    files = (*lifted.save(folder / NAME, beside), *beside)
     seconds = time.monotonic() - started
     operations = Counter(op.name for op in lifted.module.op.modules() if isinstance(op, Op))
     yield LIFTED.found(
@@ -79,6 +99,7 @@ def run(legacy: Model, task: Task, folder: Path, params: Params) -> Iterator[Fin
         details=(_pieces(piece), _edge(lifted.card.edge.to_plain()), _operations(operations)),
     )
     yield _written(files, folder)
+    yield _onnx(onnx)
 
 
 def _kind(legacy: Model, task: Task) -> Literal["binary", "multiclass", "regression"]:
@@ -112,6 +133,27 @@ def _edge(edge: Mapping[str, Any]) -> Detail:
 def _operations(operations: Counter[str]) -> Detail:
     made = ", ".join(f"{count} × {name}" for name, count in operations.most_common())
     return Text(title="What it is made of", text=f"{made}: torch operators; trees run compiled where numba is.")
+
+
+def _onnx(made: Exported) -> Finding:
+    """What was written, and how near onnxruntime's answers are to torch's; or why nothing was."""
+    if made.path is None:
+        reason = f"{made.reason[:1].upper()}{made.reason[1:].rstrip('.')}."
+        return ONNX.found("No ONNX file was written", status=Status.INFO, details=(Text(title="Why", text=reason),))
+    seen = tuple((name, made.probes, apart) for name, apart in made.largest)
+    return ONNX.found(
+        f"onnxruntime answers from {made.path.name} as torch does",
+        candidate=Measure(value=max((apart for _, apart in made.largest), default=0.0), n=made.probes),
+        status=Status.INFO,
+        details=(
+            Table(
+                title="Largest difference from torch, as a share of the largest answer where that is above 1",
+                columns=("output", "rows tried", "difference"),
+                rows=seen,
+            ),
+            Text(title="Operators in the file", text=f"{', '.join(made.operators)}: all standard, in float64."),
+        ),
+    )
 
 
 def _written(files: tuple[Path, ...], folder: Path) -> Finding:

@@ -7,6 +7,7 @@ ZipMap's list of mappings), or one tensor of values.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from workbench.models.base import OpenModel, from_scores
 from workbench.models.inputs import as_number
 from workbench.models.options import Options
 from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
+from workbench.models.torch_file import CARD, Card
 
 NUMBERS = {
     "tensor(float)": np.float32,
@@ -39,10 +41,16 @@ class OnnxModel(OpenModel):
 
         self.path, self.session = path, session
         self.ports = session.get_inputs()
-        inputs = _inputs(self.ports, options.features)
-        self.wide = len(self.ports) == 1 and len(inputs) != 1
         self.graph = _graph(path)
-        task, classes = _task(session.get_outputs(), self.graph, options)
+        card = _card(session)
+        if card is None:
+            inputs = _inputs(self.ports, options.features)
+            task, classes = _task(session.get_outputs(), self.graph, options)
+        else:
+            named = {one.name: one for one in card.inputs}
+            inputs = tuple(named[port.name] for port in self.ports)
+            task, classes = options.task or card.task, options.classes or card.classes
+        self.wide, self.ours = len(self.ports) == 1 and len(inputs) != 1, card is not None
         super().__init__(
             fingerprint=options.fingerprint(path),
             task=task,
@@ -53,11 +61,13 @@ class OnnxModel(OpenModel):
         self.decides = task != "regression" and session.get_outputs()[-1].type in LABELS
 
     def _run(self, rows: pd.DataFrame) -> list[Any]:
-        if self.wide or len(self.ports) == 1:
+        if self.wide:
             matrix = rows.to_numpy(dtype=NUMBERS.get(self.ports[0].type, object))
             feed = {self.ports[0].name: matrix}
         else:
-            feed = {port.name: _tensor(rows[port.name], port.type) for port in self.ports}
+            feed = {
+                port.name: _tensor(rows[one.name], port.type) for port, one in zip(self.ports, self.inputs, strict=True)
+            }
         answers: list[Any] = self.session.run(None, feed)
         return answers
 
@@ -66,6 +76,8 @@ class OnnxModel(OpenModel):
         if self.task == "regression":
             return Outputs(values=np.asarray(answers[-1], dtype=np.float64).reshape(len(rows), -1)[:, 0])
         scores = _scores(answers)
+        if self.ours:
+            return Outputs(self.classes, scores=scores, labels=_or_none(_labels(answers[0]), self.classes))
         if scores is None:
             return Outputs(self.classes, labels=_labels(answers[0]))
         outputs = from_scores(self.classes, scores)
@@ -107,6 +119,17 @@ def open_onnx(path: Path, options: Options) -> OnnxModel:
     return OnnxModel(path, session, options)
 
 
+def _card(session: Any) -> Card | None:
+    """What a file of ours says of itself; None for one of another program."""
+    said = session.get_modelmeta().custom_metadata_map.get(CARD)
+    if not said:
+        return None
+    try:
+        return Card.from_plain(json.loads(said))
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise ModelError(f"the ONNX file's {CARD} is no JSON ({str(error)[:200]}): make the file anew") from error
+
+
 def _inputs(ports: Sequence[Any], features: tuple[str, ...] | None) -> tuple[Input, ...]:
     if len(ports) == 1 and len(ports[0].shape) == 2 and ports[0].shape[1] != 1:
         count = ports[0].shape[1]
@@ -142,6 +165,14 @@ def _is_label(answer: Any) -> bool:
 def _labels(answer: Any) -> NDArray[np.generic]:
     labels = np.asarray(answer).reshape(-1)
     return np.asarray(labels.astype(object)) if labels.dtype.kind in "OUS" else labels
+
+
+def _or_none(labels: NDArray[np.generic], classes: tuple[Label, ...]) -> NDArray[np.generic]:
+    """Labels as the caller's classes; None where the file gives none of them, for a row without an answer."""
+    place = dict(zip(classes, classes))
+    named = [place.get(label) for label in labels.tolist()]
+    plain = None not in named and not any(isinstance(one, str) for one in classes)
+    return np.array(named) if plain else np.array([*named, None], dtype=object)[:-1]
 
 
 def _renamed(labels: NDArray[np.generic], answers: list[Any], classes: tuple[Label, ...]) -> NDArray[np.generic]:
