@@ -57,13 +57,27 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """Every row of the holdout, where its answers lie in it (`column:`): to be counted in place, never loaded.
+
+    beside: answers that lie beside the table, row by row, where they are not in it.
+    """
+
+    table: Table
+    legacy: Model
+    candidate: Model | None
+    beside: Table | None = None
+
+
+@dataclass(frozen=True)
 class Scored:
     """The pair on n rows of the holdout.
 
     frame: the raw columns, n rows. target: binary 0/1 (1 = positive class), multiclass index into classes,
     regression float64; -1 / NaN where the truth is missing. weight: float64 [n] or None. total: rows in the holdout
     (n of them are here; fewer than total means a seeded sample). candidate: None while there is none.
-    problems: answers that no audit may take at face value. holdout: fingerprint of the table.
+    problems: answers that no audit may take at face value. holdout: fingerprint of the table. whole: all `total` rows,
+    where every model answers from a column.
     """
 
     frame: pd.DataFrame
@@ -78,6 +92,7 @@ class Scored:
     fingerprint: str
     problems: tuple[Problem, ...] = ()
     holdout: str = ""
+    whole: Whole | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -142,14 +157,14 @@ def score(migration: Migration, *, legacy: Asked | None = None, candidate: Asked
 def _pair(migration: Migration, holdout: Table, legacy: Asked, candidate: Asked | None) -> Scored:
     task, roles = migration.task, migration.roles
     frame = holdout.sample(migration.data.sample)
-    truth = _column(frame, task.target, "target of the task")
+    column = _column(frame, task.target, "target of the task")
     rows = f"{holdout.fingerprint}:{len(frame)}:{migration.data.sample}:{task.kind}"
     before = _answers(legacy, frame, rows, migration.folder / CACHE)
     after = _answers(candidate, frame, rows, migration.folder / CACHE) if candidate else None
     classes = before.outputs.classes
     return Scored(
         frame=frame,
-        target=_truth(truth, task, classes),
+        target=truth(column, task, classes),
         task=task,
         roles=roles,
         classes=classes,
@@ -160,7 +175,15 @@ def _pair(migration: Migration, holdout: Table, legacy: Asked, candidate: Asked 
         holdout=holdout.fingerprint,
         fingerprint=_sha(rows, before.fingerprint, after.fingerprint if after else "", task.model_dump_json()),
         problems=(*before.problems, *(after.problems if after else ())),
+        whole=_whole(holdout, [(legacy, before), *([(candidate, after)] if candidate and after else [])]),
     )
+
+
+def _whole(table: Table, pair: list[tuple[Asked, _Answered]]) -> Whole | None:
+    if any(answered.format != "column" for _, answered in pair):
+        return None
+    models = [asked.opened() for asked, _ in pair]
+    return Whole(table, models[0], models[1] if len(models) == 2 else None)
 
 
 def _column(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
@@ -176,7 +199,8 @@ def _column(frame: pd.DataFrame, name: str, what: str) -> pd.Series:
     return frame[name]
 
 
-def _truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[np.float64] | NDArray[np.int64]:
+def truth(column: pd.Series, task: Task, classes: Sequence[Label]) -> NDArray[np.float64] | NDArray[np.int64]:
+    """A column of the target as `Scored.target`. Raises ModelError for a value that is no class."""
     import numpy as np
     import pandas as pd
 

@@ -19,6 +19,7 @@ from workbench.evidence import Detail, Finding, Limit, Status
 from workbench.measure import fairness_gaps as gaps
 from workbench.measure.fairness_paired import Assessed, Plan
 from workbench.measure.fairness_people import People, Sampled
+from workbench.measure.fairness_whole import counted
 from workbench.measure.intervals import Estimate, holm, rows_to_decide
 from workbench.migration import Limits, Roles
 from workbench.scored import Scored
@@ -107,7 +108,7 @@ class Params(audit.Params):
 
 def run(scored: Scored, roles: Roles, limits: Limits, params: Params) -> Iterator[Finding]:
     """Whole-model checks first, then every protected attribute, then their intersections."""
-    people: People = Sampled(scored)
+    people: People = counted(scored, roles.protected, params.depth) or Sampled(scored)
     yield from _whole(people, limits)
     if not roles.protected or not people.n:
         none = "no protected attribute is declared: set roles.protected in migration.yaml"
