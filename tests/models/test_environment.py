@@ -340,50 +340,6 @@ for name, model in models.items():
 """
 
 
-@pytest.fixture(scope="module")
-def built(cases: Path) -> tuple[Environment, Built]:
-    """The environment of the 1.2.2 files, made by two processes at once, or kept from an earlier run."""
-    file = cases / "legacy_models/sklearn/1.2.2/RandomForestAudit.pkl"
-    found, _ = survey(file)
-    made = plan(found.names, found.versions)
-    assert made is not None
-    if made.environment is None or made.missing:
-        pytest.skip(f"no environment of scikit-learn 1.2.2 here: {made.advice}")
-    text = json.dumps(made.environment.plain())
-    code = f"from workbench.models.environment import *; build(Environment.read({text}))"
-    racing = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate()[1] for process in racing]
-    if any(process.returncode for process in racing):
-        pytest.skip(f"the environment cannot be built here (is the package index reachable?): {said[0][-300:]}")
-    assert sum(text.count("Built in") for text in said) <= 1, "it was built twice"
-    return made.environment, environment.build(made.environment)
-
-
-@pytest.mark.slow
-def test_files_of_1_2_2_answer_under_1_2_2(
-    built: tuple[Environment, Built], cases: Path, opened: Callable[..., Model]
-) -> None:
-    wanted, there = built
-    assert there.installed["scikit-learn"] == "1.2.2"
-    folder = cases / "legacy_models/sklearn/1.2.2"
-    files = sorted(folder.glob("*.pkl"))
-    assert len(files) == 6
-    for file in files:
-        model = opened(file, environment=wanted.plain())
-        assert "scikit-learn 1.2.2" in model.answered_by
-        data = next(name for name in ("Audit", "Auto", "Iris", "Wheat") if file.stem.endswith(name))
-        outputs = model.predict(pd.read_csv(folder / f"input_{data}.csv"))
-        expected = pd.read_csv(folder / f"{file.stem}.expected.csv")
-        if outputs.values is not None:
-            np.testing.assert_allclose(outputs.values, expected.iloc[:, 0], rtol=0, atol=1e-12)
-        else:
-            assert (outputs.labels.astype(str) == expected.iloc[:, 0].astype(str)).all()
-        if outputs.scores is not None:
-            np.testing.assert_allclose(outputs.scores, expected.iloc[:, 1:], rtol=0, atol=1e-12)
-        assert model.describe().walk()
-        model.close()
-
-
 @pytest.mark.slow
 def test_pipelines_of_1_2_2_answer_and_lift_alike(
     built: tuple[Environment, Built],

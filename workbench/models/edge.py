@@ -31,7 +31,8 @@ FIRST = 3
 class EdgeColumn:
     """One raw column. values: a category's vocabulary, in code order. none: what is missing is None to the model.
 
-    refuses: what the legacy model stops at: "unknown" (a value outside `values`), "missing", "none".
+    refuses: what the legacy model stops at: "unknown" (a value outside `values`), "missing", "none", "outside" (a
+    number outside `between`: the least and the largest, then others that are let through).
     """
 
     name: str
@@ -39,6 +40,7 @@ class EdgeColumn:
     values: tuple[Label, ...] = ()
     refuses: tuple[str, ...] = ()
     none: bool = False
+    between: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,20 +85,29 @@ class EdgeSpec:
         return {"numbers": numbers, "codes": np.empty((len(frame), 0), dtype=np.int64)}
 
     def to_plain(self) -> dict[str, Plain]:
-        columns: list[Plain] = [
-            {"name": c.name, "read": c.read, "values": list(c.values), "refuses": list(c.refuses), "none": c.none}
-            for c in self.columns
-        ]
-        return {"columns": columns}
+        return {"columns": [_to_plain(column) for column in self.columns]}
 
     @classmethod
     def from_plain(cls, spec: Mapping[str, Any]) -> EdgeSpec:
         return cls(
             tuple(
-                EdgeColumn(c["name"], c["read"], tuple(c["values"]), tuple(c["refuses"]), bool(c["none"]))
+                EdgeColumn(
+                    c["name"],
+                    c["read"],
+                    tuple(c["values"]),
+                    tuple(c["refuses"]),
+                    bool(c["none"]),
+                    tuple(c["between"]) if "between" in c else None,
+                )
                 for c in spec["columns"]
             )
         )
+
+
+def _to_plain(column: EdgeColumn) -> Plain:
+    said: dict[str, Plain] = {"name": column.name, "read": column.read, "values": list(column.values)}
+    said |= {"refuses": list(column.refuses), "none": column.none}
+    return said if column.between is None else {**said, "between": list(column.between)}
 
 
 def _beside(columns: list[NDArray[Any]], rows: int, kind: type) -> NDArray[Any]:
@@ -139,6 +150,11 @@ def _refuse_numbers(column: EdgeColumn, values: NDArray[np.float64]) -> None:
         strange = ~absent & ~np.isin(values, np.array(column.values, dtype=np.float64))
         if strange.any():
             raise _refused(column, repr(float(values[strange][0])), int(np.argmax(strange)))
+    if "outside" in column.refuses and column.between is not None:
+        low, high, *besides = column.between
+        outside = ~absent & ~((values >= low) & (values <= high)) & ~np.isin(values, np.array(besides, np.float64))
+        if outside.any():
+            raise _refused(column, repr(float(values[outside][0])), int(np.argmax(outside)), f"{low:g} to {high:g}")
 
 
 def _codes(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
@@ -166,8 +182,8 @@ def _places(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.int64]:
     return np.array([*codes, NONE if column.none else MISSING], dtype=np.int64)[seen]
 
 
-def _refused(column: EdgeColumn, seen: str, row: int) -> ModelError:
-    known = ", ".join(repr(value) for value in column.values[:8]) + (", …" if len(column.values) > 8 else "")
+def _refused(column: EdgeColumn, seen: str, row: int, known: str = "") -> ModelError:
+    known = known or ", ".join(repr(value) for value in column.values[:8]) + (", …" if len(column.values) > 8 else "")
     return ModelError(
         f"column {column.name!r} holds {seen} at row {row}, which the model never saw in training and refuses "
         f"(it knows {known}): correct the value, or leave the row out"

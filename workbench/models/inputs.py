@@ -135,7 +135,8 @@ def as_values(series: pd.Series[Any], categories: Sequence[Label]) -> pd.Series[
     if all(isinstance(value, bool | np.bool_) for value in categories):
         return _objects(series).map(_as_bool).astype(object)
     if all(isinstance(value, int | float | np.number) for value in categories):
-        return _as_code(series)
+        whole = all(isinstance(value, int | np.integer) for value in categories)
+        return _as_whole(_as_code(series)) if whole else _as_code(series)
     return _objects(series)
 
 
@@ -181,6 +182,17 @@ def _as_code(series: pd.Series[Any]) -> pd.Series[Any]:
     values = _objects(series)
     values = values.map(lambda value: WORDS.get(value.strip().lower(), value) if isinstance(value, str) else value)
     return pd.to_numeric(values, errors="coerce").astype("float64")
+
+
+def _as_whole(series: pd.Series[Any]) -> pd.Series[Any]:
+    """Whole numbers that a missing value elsewhere, or the file, made floats: a model may write them out as text."""
+    values = series.to_numpy()
+    if (
+        values.dtype.kind != "f"
+        or not (np.isfinite(values) & (values == np.trunc(values)) & (abs(values) < 2**53)).all()
+    ):
+        return series
+    return series.astype("int64")
 
 
 def coded(series: pd.Series[Any], categories: Sequence[Label]) -> NDArray[np.float64]:

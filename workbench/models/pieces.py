@@ -29,8 +29,12 @@ FITTED_IN_PARAMS = {
     "sklearn.pipeline.Pipeline": "steps",
     "sklearn.pipeline.FeatureUnion": "transformer_list",
     "sklearn.frozen.FrozenEstimator": "estimator",
+    "sklearn2pmml.decoration.MultiDomain": "domains",
 }
 """Estimators that fit the parts they were given, instead of copies."""
+
+BY_COLUMNS = ("sklearn.compose.ColumnTransformer", "sklearn_pandas.DataFrameMapper")
+"""What gives each of its parts columns of its own."""
 
 REPLACED_BY_TREES = ("estimators_", "tree_", "_predictors", "_bin_mapper", "_Booster", "init_", "estimator_")
 
@@ -74,7 +78,7 @@ def sklearn_piece(estimator: Any) -> Piece:
     trees_of = trees if not linear else linear[0][1].trees
     if trees_of is not None and trees_of.categorical and kind.startswith(("xgboost.", "lightgbm.")):
         params["categories"] = estimator_trees.categories_of(estimator)
-    if kind == "sklearn.compose.ColumnTransformer":
+    if kind in BY_COLUMNS:
         parts, params["columns"] = _columns(estimator)
     if trees is not None:
         parts = (*_before_trees(estimator), *parts)
@@ -269,7 +273,7 @@ def _support(estimator: Any) -> NDArray[np.generic] | None:
 def _columns(transformer: Any) -> tuple[Named, dict[str, Plain]]:
     """The fitted parts of a ColumnTransformer in output order, and the input columns of each."""
     names = getattr(transformer, "feature_names_in_", None)
-    known = list(names) if names is not None else list(range(transformer.n_features_in_))
+    known = list(names) if names is not None else list(range(getattr(transformer, "n_features_in_", 0)))
     parts = tuple((name, part) for name, part, _ in transformer.transformers_)
     columns: dict[str, Plain] = {name: _resolve(chosen, known) for name, _, chosen in transformer.transformers_}
     return parts, columns

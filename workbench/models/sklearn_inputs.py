@@ -6,10 +6,30 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from workbench.models.pieces import BY_COLUMNS
 from workbench.models.protocol import Input, Label, Piece
 
-SAME_SHAPE = ("passthrough", "sklearn.preprocessing.FunctionTransformer", "sklearn.frozen.FrozenEstimator")
+DISCRETE = ("sklearn2pmml.decoration.CategoricalDomain", "sklearn2pmml.decoration.OrdinalDomain")
+CONTINUOUS = "sklearn2pmml.decoration.ContinuousDomain"
+MULTI = "sklearn2pmml.decoration.MultiDomain"
+LABELS = (
+    "sklearn.preprocessing.LabelBinarizer",
+    "sklearn.preprocessing.LabelEncoder",
+    "sklearn2pmml.preprocessing.PMMLLabelBinarizer",
+    "sklearn2pmml.preprocessing.PMMLLabelEncoder",
+)
+"""Made for targets, and steps of mappers for columns: their classes are then the column's values."""
+
+SAME_SHAPE = (
+    "passthrough",
+    "sklearn.preprocessing.FunctionTransformer",
+    "sklearn.frozen.FrozenEstimator",
+    *DISCRETE,
+    CONTINUOUS,
+    MULTI,
+)
 """Steps after which a column is still in its place."""
 
 
@@ -42,7 +62,10 @@ def _trace(piece: Piece, columns: list[str]) -> Iterator[Use]:
             yield from _trace(step, columns)
             if not _keeps_columns(step):
                 return
-    elif piece.kind == "sklearn.compose.ColumnTransformer":
+    elif piece.kind == MULTI:
+        for name, (_, part) in zip(columns, piece.children):
+            yield from _trace(part, [name])
+    elif piece.kind in BY_COLUMNS:
         taken = piece.params["columns"]
         for name, part in piece.children:
             chosen = taken.get(name) if isinstance(taken, dict) else None
@@ -51,16 +74,22 @@ def _trace(piece: Piece, columns: list[str]) -> Iterator[Use]:
         yield from _trace(children["_preprocessor"], columns)
         # What its encoder leaves alone, its trees compare.
         yield from ((column, piece, place) for place, column in enumerate(columns))
-    elif children and piece.trees is None and not piece.arrays.keys() & {"coef_", "categories_.0", "statistics_"}:
-        for _, part in piece.children:
-            if part.kind != "sklearn.preprocessing.LabelEncoder" and _fits(part, len(columns)):
-                yield from _trace(part, columns)
+    elif piece.trees is None and (inside := _inside(piece, len(columns))):
+        for part in inside:
+            yield from _trace(part, columns)
     elif piece.kind not in ("drop", "passthrough"):
         yield from ((column, piece, place) for place, column in enumerate(columns))
 
 
 def _column(one: object, columns: list[str]) -> str:
     return one if isinstance(one, str) else columns[int(str(one))]
+
+
+def _inside(piece: Piece, count: int) -> list[Piece]:
+    """The parts that take the columns in its place."""
+    if piece.arrays.keys() & {"coef_", "categories_.0", "statistics_"}:
+        return []
+    return [part for _, part in piece.children if part.kind not in LABELS and _fits(part, count)]
 
 
 def _fits(piece: Piece, count: int) -> bool:
@@ -80,13 +109,20 @@ def _has_empty(imputer: Piece) -> bool:
 
 def _input(name: str, uses: list[tuple[Piece, int]]) -> Input:
     for piece, place in uses:
-        values = piece.arrays.get(f"categories_.{place}")
+        values = _values(piece, place)
         if values is not None:
             known = tuple(value for value in values.tolist() if not _is_missing(value))
             return Input(name, "bool" if _all_bool(known) else "category", known)
     if any(_computes(piece) for piece, _ in uses):
         return Input(name, "number")
     return Input(name, "text" if any(_holds_text(piece) for piece, _ in uses) else "unknown")
+
+
+def _values(piece: Piece, place: int) -> NDArray[np.generic] | None:
+    """The values a piece knows of a column, None where it knows none."""
+    if piece.kind in DISCRETE:
+        return piece.arrays.get("data_")
+    return piece.arrays.get("classes_" if piece.kind in LABELS else f"categories_.{place}")
 
 
 def _is_missing(value: object) -> bool:
@@ -99,7 +135,7 @@ def _all_bool(values: tuple[Label, ...]) -> bool:
 
 def _computes(piece: Piece) -> bool:
     """It has fitted numbers: means, scales, weights, edges, trees, a selection. An imputer of text has objects."""
-    if piece.trees is not None or "support_" in piece.arrays:
+    if piece.trees is not None or "support_" in piece.arrays or piece.kind == CONTINUOUS:
         return True
     kinds = [array.dtype.kind for name, array in piece.arrays.items() if name not in ("classes_", "feature_names_in_")]
     return "f" in kinds and not _holds_text(piece)

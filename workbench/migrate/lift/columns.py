@@ -56,8 +56,8 @@ class Source:
     """A raw column, and what is learnt of it while converting.
 
     vocabulary: what a category column must tell apart. barred: values a piece stops at, though another knows them.
-    allowed: the only numbers a piece takes, None for any. refuses: which special values a piece stops at. none: what
-    is missing is None to the model.
+    allowed: the only numbers a piece takes, None for any. between: their least and largest, as allowed but for those.
+    refuses: which special values a piece stops at. none: what is missing is None to the model.
     """
 
     name: str
@@ -67,6 +67,8 @@ class Source:
     barred: set[Label] = field(default_factory=set)
     allowed: tuple[Label, ...] | None = None
     refuses: dict[str, None] = field(default_factory=dict)
+    between: tuple[float, float] | None = None
+    besides: dict[float, None] = field(default_factory=dict)
     none: bool = False
     used: bool = False
 
@@ -86,9 +88,18 @@ class Source:
         self.allowed = tuple(v for v in values if self.allowed is None or v in self.allowed)
         self.refuses["unknown"] = None
 
+    def hold(self, low: float, high: float, besides: Iterable[float] = ()) -> None:
+        """Only numbers from low to high, and within any other such limits, or one of `besides`."""
+        if self.between is not None:
+            low, high = max(low, self.between[0]), min(high, self.between[1])
+        self.between = (low, high)
+        self.besides.update(dict.fromkeys(besides))
+        self.refuses["outside"] = None
+
     def column(self) -> EdgeColumn:
         values = tuple(self.vocabulary) if self.read == "category" else self.allowed or ()
-        return EdgeColumn(self.name, self.read, values, tuple(self.refuses), self.none)
+        between = None if self.between is None else (*self.between, *self.besides)
+        return EdgeColumn(self.name, self.read, values, tuple(self.refuses), self.none, between)
 
     @property
     def state(self) -> tuple[object, ...]:
@@ -100,12 +111,14 @@ class Number:
     """Column `at` of the numbers.
 
     source: the raw column it still equals, save where a missing one was filled. among: all that it can be, if few.
+    words: where it is no number but a place in a list of text or dates that an earlier step made, that list.
     """
 
     at: int
     source: Source | None = None
     filled: bool = False
     among: tuple[float, ...] = ()
+    words: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +166,8 @@ class Context:
     ) -> None:
         self.sources, self.classes, self.task = tuple(sources), classes, task
         self.built = {} if built is None else built
+        for source in self.sources:
+            source.between, source.besides = None, {}
 
     def start(self) -> Columns:
         numbers = [source for source in self.sources if source.read == "number" and source.used]
@@ -236,9 +251,16 @@ def numbers(piece: Piece, columns: Columns) -> tuple[list[Op], int]:
     codes = [column.source for column in columns.items if isinstance(column, Code)]
     if codes:
         reread(codes, "number", piece)
+    no_words(piece, columns)
     at = [column.at for column in columns.items if isinstance(column, Number)]
     use(columns)
     return ([] if at == list(range(columns.width)) else [take(at)]), len(at)
+
+
+def no_words(piece: Piece, columns: Columns) -> None:
+    """Raises CannotLift where text that an earlier step made reaches a piece that computes."""
+    if any(isinstance(column, Number) and column.words for column in columns.items):
+        raise CannotLift(piece.kind, "text made by an earlier step reaches it", "Encode that text first, and fit again")
 
 
 def reread(sources: Iterable[Source], read: Read, piece: Piece) -> None:

@@ -60,6 +60,7 @@ GROUPS = {
         "sklearn.multiclass.",
         "sklearn.multioutput.",
     ),
+    "Pipelines of sklearn2pmml": ("sklearn2pmml.", "sklearn_pandas."),
     "Other models": ("",),
 }
 WORDS = {"exact": "**exact**", "difference": "**difference**", "retrain": "**retrain**", "aside": "aside"}

@@ -21,11 +21,12 @@ from workbench.migrate.lift.columns import (
     chain,
     fresh,
     lookup,
+    no_words,
     reread,
     take,
     transformer,
 )
-from workbench.migrate.lift.ops import Beside, Fill, MissingFlag, Nothing, Op, ValueLookup
+from workbench.migrate.lift.ops import Beside, Choose, Fill, MissingFlag, Nothing, Op, ValueLookup
 from workbench.models.protocol import Piece, Plain
 
 Floats = NDArray[np.float64]
@@ -63,6 +64,8 @@ def encoded(
     """One column by lookup: rows [len(values), m], strange [m] for every other value; None: the legacy stops at it."""
     if isinstance(column, Code):
         return _code_encoded(piece, column, values, rows, strange, context)
+    if column.words:
+        return _words_encoded(piece, column, values, rows, strange)
     if not numeric(values):
         if column.source is None:
             raise CannotLift(piece.kind, "it encodes text, and numbers reach it")
@@ -83,8 +86,23 @@ def encoded(
     return ValueLookup({"column": column.at}, arrays)
 
 
+def _words_encoded(piece: Piece, column: Number, values: Sequence[Entry], rows: Floats, strange: Floats | None) -> Op:
+    """Words that an earlier step made, all of them known."""
+    place = {value: number for number, value in enumerate(values)}
+    lost = [word for word in column.words if word not in place]
+    if lost and strange is None:
+        advice = "Let it ignore unknown values, or fit it again on rows with all of them"
+        raise CannotLift(piece.kind, f"it stops at {lost[0]!r}, which the step before it can make", advice)
+    if not rows.shape[1]:
+        return Nothing()
+    table = [strange if word not in place else rows[place[word]] for word in column.words]
+    return Choose({"column": column.at}, {"table": np.array(table, dtype=np.float64)})
+
+
 def _refuse_strange(piece: Piece, column: Number, values: Sequence[Entry]) -> None:
     if column.among and set(column.among) <= set(values):
+        if column.source is not None and not column.filled and Special.MISSING not in values:
+            column.source.refuses["missing"] = None
         return
     if column.source is None:
         raise CannotLift(
@@ -125,10 +143,18 @@ def one_hot(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Colum
     for number, column in enumerate(columns.items):
         values = entries(piece.arrays[f"categories_.{number}"])
         rows, strange = _one_hot_rows(piece, number, len(values))
+        if "below_" in piece.arrays:
+            values, rows = _with_unseen(piece, number, values, rows)
         op = encoded(piece, column, values, rows, strange, context)
         ops += [op] if rows.shape[1] else []
         width += rows.shape[1]
     return Beside({}, {}, ops) if ops else take([]), fresh(width)
+
+
+def _with_unseen(piece: Piece, column: int, values: list[Entry], rows: Floats) -> tuple[list[Entry], Floats]:
+    """Before scikit-learn 0.20 a whole number below the largest category that was none of them was all zeros."""
+    unseen: list[Entry] = [one for one in range(int(piece.arrays["below_"].tolist()[column])) if one not in values]
+    return [*values, *unseen], np.vstack([rows, np.zeros((len(unseen), rows.shape[1]))])
 
 
 def _one_hot_rows(piece: Piece, column: int, count: int) -> tuple[Floats, Floats | None]:
@@ -228,6 +254,7 @@ def _missing(piece: Piece) -> Any:
 
 
 def _filled(piece: Piece, column: Column, fill: Entry, missing: Entry, at: int) -> tuple[Op | None, Column]:
+    no_words(piece, Columns((column,), 0))
     if isinstance(fill, str) or isinstance(missing, str):
         if isinstance(column, Number):
             return _as_text(piece, column)
@@ -272,6 +299,7 @@ def flags(piece: Piece, columns: Columns, missing: Entry, context: Context) -> l
 
 
 def _flag(piece: Piece, column: Column, missing: Entry, context: Context) -> Op:
+    no_words(piece, Columns((column,), 0))
     if isinstance(column, Code):
         column.source.learn([missing])
         return lookup(column, np.array([[float(now == missing)] for now in column.entries()]), context)

@@ -138,6 +138,16 @@ class ValueLookup(Op):
         return self.table.index_select(0, torch.where(column.isnan(), 1, row))
 
 
+class Choose(Op):
+    """Row of a table [k, m] by the place in a column: what each of k known values has become."""
+
+    name = "choose"
+    table: Tensor
+
+    def forward(self, x: Tensor, codes: Tensor) -> Tensor:
+        return self.table.index_select(0, x[:, int(self.config["column"])].long())  # type: ignore[arg-type]
+
+
 class Affine(Op):
     """`(x - shift) / scale * factor + offset`, each step only where its array is there, in the library's order."""
 
