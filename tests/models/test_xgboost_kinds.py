@@ -108,6 +108,15 @@ def test_what_a_fuzzer_found(numbers: pd.DataFrame, answers: dict[str, Any], pat
         read_xgboost(json.dumps(document).encode())
 
 
+def test_an_objective_that_is_no_name_is_told_in_a_sentence(numbers: pd.DataFrame, answers: dict[str, Any]) -> None:
+    booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(numbers, label=answers["regression"]), 2)
+    document = json.loads(booster.save_raw("json"))
+    document["learner"]["objective"]["name"] = document["learner"]["gradient_booster"]["model"]["trees"] * 9
+    with pytest.raises(ModelError, match="is not one this workbench can answer for") as caught:
+        read_xgboost(json.dumps(document).encode())
+    assert len(str(caught.value)) < 1_000
+
+
 def test_a_hinge_lifts_to_its_decisions(
     numbers: pd.DataFrame, answers: dict[str, Any], tmp_path: Path, opened: Open
 ) -> None:

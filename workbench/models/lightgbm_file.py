@@ -96,7 +96,8 @@ def _booster(
 ) -> Booster:
     objective, *options = head.get("objective", "custom").split()
     if objective not in LINKS or ("sqrt" in options and LINKS[objective][1] != "identity"):
-        raise ModelError(f"its objective {head['objective']!r} is not one this workbench can answer for: {list(LINKS)}")
+        said = str(head["objective"])[:80]
+        raise ModelError(f"its objective {said!r} is not one this workbench can answer for: {list(LINKS)}")
     task, link = LINKS[objective]
     link = "signed-square" if "sqrt" in options else link
     if objective == "poisson" and blocks and "num_cat" not in blocks[0]:
