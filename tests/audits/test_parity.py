@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import accuracy_score, roc_auc_score
 
+from workbench import catalog
 from workbench.audits import parity
 from workbench.evidence import Finding, Limit, Status, Table
 from workbench.measure.matched import WeightError
-from workbench.migration import Roles, Task
-from workbench.models import Outputs
-from workbench.scored import Problem, Scored, Side
+from workbench.migrate.lift import lift_piece
+from workbench.migration import Roles, Task, open_migration
+from workbench.models import Outputs, Piece
+from workbench.scored import Problem, Scored, Side, open_source
 
 LIMITS = {kind.id: kind.limit for kind in parity.KINDS if kind.limit is not None}
 BINARY = Task(kind="binary", target="y", positive=1)
@@ -149,6 +155,80 @@ def test_models_that_only_decide_are_compared_by_their_labels() -> None:
     assert found["parity/accuracy"].status is Status.PASS
     assert found["parity/score-difference"].status is Status.ABSENT
     assert "parity/auc" not in found
+
+
+def test_a_group_that_lost_is_named_though_the_whole_did_not() -> None:
+    target, score = _data(8_000)
+    group = np.where(np.arange(8_000) % 20 == 0, "few", "many")
+    candidate = np.where(group == "few", 1 - score, score)
+    frame = pd.DataFrame({"region": group, "age": np.arange(8_000) % 60 + 18})
+    roles = Roles(protected=("region", "age"))
+    scored = dataclasses.replace(_scored(target, _binary(score), _binary(candidate), frame=frame), roles=roles)
+    quality = _run(scored)["parity/quality"]
+    assert (quality.status, quality.title) == (Status.WARN, "region = few lost most: Area under the ROC curve")
+    _, groups = quality.details
+    assert isinstance(groups, Table)
+    lines = {(row[0], row[2]): dict(zip(groups.columns, row)) for row in groups.rows}
+    few = lines["region = few", "Accuracy"]
+    inside = group == "few"
+    assert few["rows"] == inside.sum()
+    assert few["change"] == pytest.approx(accuracy_score(target[inside], candidate[inside] >= 0.5) - few["legacy"])
+    area = lines["region = few", "Area under the ROC curve"]
+    assert area["candidate"] == pytest.approx(roc_auc_score(target[inside], candidate[inside]))
+    assert few["verdict"] == area["verdict"] == "worse"
+    assert lines["region = many", "Accuracy"]["verdict"] == "not worse"
+    assert lines["region = many", "Accuracy"]["change"] == 0
+    assert any(name.startswith("age = ") for name, _ in lines), "numbers are looked at in bands"
+    segments = _run(scored)["parity/flips-by-segment"]
+    assert segments.title == "region = few flips most"
+    same = dataclasses.replace(scored, candidate=_binary(score))
+    assert _run(same)["parity/quality"].status is Status.INFO
+
+
+def test_labels_the_models_give_of_themselves_are_compared_too() -> None:
+    """At the migration's threshold both decide alike; by its own the candidate does not."""
+    target, score = _data()
+    legacy = _binary(score)
+    own = [
+        dataclasses.replace(legacy, outputs=dataclasses.replace(legacy.outputs, labels=(score >= cut).astype(int)))
+        for cut in (0.5, 0.6)
+    ]
+    found = _run(_scored(target, own[0], own[1]))
+    assert found["parity/label-flips"].status is Status.PASS
+    assert found["parity/causes"].status is Status.WARN
+    n = int(((score >= 0.5) & (score < 0.6)).sum())
+    assert found["parity/causes"].title == f"{n:,} rows differ: decision threshold"
+
+
+@pytest.mark.slow
+def test_a_saved_candidate_with_rounded_thresholds_is_found_out_by_asking_both_models(
+    clean_folder: Path, tmp_path: Path
+) -> None:
+    """From migration.yaml on: the legacy model answers from its own process, the candidate from its file."""
+    folder = tmp_path / "clean"
+    shutil.copytree(clean_folder, folder)
+    migration = open_migration(folder)
+    legacy = open_source(migration, migration.legacy)
+    lifted = lift_piece(_rounded(legacy.describe()), legacy.inputs, legacy.classes, legacy.task)
+    legacy.close()
+    lifted.save(folder / "rounded.pt2")
+    with (folder / "migration.yaml").open("a") as file:
+        file.write("\ncandidate: {uri: rounded.pt2}\n")
+    found = {one.id: one for one in catalog.run(open_migration(folder), "parity").findings}
+    [table] = [one for one in found["parity/causes"].details if "cause" in one.title]
+    assert isinstance(table, Table)
+    assert {row[0] for row in table.rows} == {"float32 threshold"}
+    assert {row[1] for row in table.rows} <= {"income_cents", "debt_cents", "loan_cents", "account_opened_at"}
+
+
+def _rounded(piece: Piece) -> Piece:
+    """The thresholds of its trees as float32 holds them."""
+    trees = piece.trees
+    if trees is not None:
+        rounded = trees.threshold.astype(np.float32).astype(np.float64)
+        trees = dataclasses.replace(trees, threshold=rounded)
+    below = tuple((name, _rounded(part)) for name, part in piece.children)
+    return dataclasses.replace(piece, trees=trees, children=below)
 
 
 def test_multiclass() -> None:

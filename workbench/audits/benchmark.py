@@ -85,7 +85,7 @@ class Params(audit.Params):
     sweep: bool = Field(False, description="batches of 1 to 65,536 rows as well; takes minutes")
     scope: Literal["model", "whole", "both"] = Field("model", description="whole: with reading rows, writing answers")
     seconds: float = Field(5.0, gt=0, description="of each scenario: more rounds until the ratio is precise")
-    samples: int = Field(460, ge=10, description="single answers of each side: p90 needs 44, p99 459, p99.9 4,603")
+    samples: int = Field(662, ge=10, description="single answers of each side: p90 needs 44, p99 459, p99.9 4,603")
     service_level_ms: float | None = Field(None, gt=0, description="99 of 100 single rows within it: at which rate?")
     queries: int = Field(662, ge=459, description="of each rate that is tried for the service level")
     tdp_watts: float | None = Field(None, gt=0, description="rated power of the processor, if no counter is there")

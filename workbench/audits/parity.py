@@ -182,7 +182,7 @@ def _quality(rows: Matched, limits: Limits, params: Params, groups: tuple[str, .
     if not len(rows):
         return (yield QUALITY.absent("no answered row has a known truth: fill the target column of the holdout"))
     found = quality_groups.compared(rows, params.draws, params.seed)
-    margins = {name: limits[kind.id].margin for name, kind in METRICS.items() if kind.id in limits}
+    margins = {name: one.margin for name, kind in METRICS.items() if (one := limits.get(kind.id, kind.limit))}
     tables, lost = quality_groups.told(rows, found, groups, margins, params.draws, params.seed)
     yield QUALITY.found(lost, details=_tables(tables), status=Status.WARN if lost else Status.INFO)
     yield from (_metric(item, limits) for item in found if rows.after is not None)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from workbench import uat
 from workbench.audit import Params, needs
 from workbench.catalog.discovery import CatalogError, Entry, crashed, entry, params_of, unassessed
 from workbench.catalog.freshness import answers_key, candidate_folder, candidate_source, environment, key
@@ -127,6 +128,8 @@ class _Supply:
             return self._table(need)
         if need == "folder":
             return candidate_folder(self._migration)
+        if need == "answers":
+            return uat.answers(self._migration.folder)
         if need == "artifacts":
             return self._artifacts
         if need in ("legacy", "candidate"):

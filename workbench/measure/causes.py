@@ -146,8 +146,9 @@ def told(pair: Pair, place: NDArray[np.int64], most: int, groups: Sequence[str] 
     known = dict.fromkeys(kind for one in found for kind in one.kind.split(" + ") if kind != UNKNOWN)
     title = "No row differs beyond rounding"
     if differ:
-        rest = f"; {unknown:,} rows stay unexplained" if known and unknown else ""
-        title = f"{differ:,} rows differ: {', '.join(known) or 'no known cause explains them'}{rest}"
+        rest = f"; {unknown:,} unexplained" if known and unknown else ""
+        rows_differ = "1 row differs" if differ == 1 else f"{differ:,} rows differ"
+        title = f"{rows_differ}: {', '.join(known) or 'no known cause explains it'}{rest}"
     tables = {
         "Each row that differs, under its cause": _table(pair, found, place),
         "Segments each cause touches most": _segments(pair, found, most, groups),
@@ -171,10 +172,13 @@ def _table(pair: Pair, found: list[Cause], place: NDArray[np.int64], such: int =
     )
 
 
+MOST_ROWS = 0.9
+
+
 def _segments(pair: Pair, found: list[Cause], most: int, groups: Sequence[str], top: int = 3) -> pd.DataFrame:
-    """The segments that each cause touches most."""
+    """The segments that each cause touches most; of a cause that touches all rows, or two, there is none to tell."""
     parts = []
-    for cause in found:
+    for cause in (one for one in found if one.rows.sum() > 2 and one.rows.mean() < MOST_ROWS):
         part = agreement.segments(pair.frame, cause.rows, most, groups=groups).head(top)
         part.insert(0, "cause", f"{cause.kind}: {cause.what}")
         parts.append(part.rename(columns={"flips": "differ"}))

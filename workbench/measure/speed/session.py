@@ -44,7 +44,7 @@ def session(
     sweep: bool = False,
     scope: str = "model",
     seconds: float = 5.0,
-    samples: int = 460,
+    samples: int = 662,
     service_level_ms: float | None = None,
     queries: int = 662,
     tdp_watts: float | None = None,
