@@ -11,6 +11,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from workbench import uat
 from workbench.audit import needs
 from workbench.catalog.discovery import Entry, discover, entry, makes, params_of, requires
 from workbench.migration import Migration, ModelSource
@@ -42,6 +43,8 @@ def _input(migration: Migration, this: Entry, need: str) -> object:
         return {kind.id: limit.model_dump() for kind in this.load().KINDS if (limit := migration.limits.get(kind.id))}
     if need in ("train", "holdout", "production"):
         return _file_hash(migration, getattr(migration.data, need))
+    if need == "answers":
+        return [answer.model_dump(mode="json") for answer in uat.answers(migration.folder)]
     if need == "legacy":
         return _model_hash(migration, migration.legacy)
     if need == "candidate":

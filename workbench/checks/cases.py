@@ -1,0 +1,72 @@
+"""The cases people are asked about: rows as they may be seen, with what each model says of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+
+from workbench.measure import cases
+from workbench.migration import Roles
+from workbench.scored import Scored, Side
+from workbench.uat import Case, Said
+
+
+def sampled(scored: Scored, candidate: Side, n: int, seed: int) -> list[Case]:
+    """n cases by the plan of `measure.cases`."""
+    binary = scored.task.kind == "binary"
+    before, after = _number(scored.legacy), _number(candidate)
+    groups = {name: scored.frame[name].astype(str).to_numpy() for name in scored.roles.protected}
+    picked = cases.sample(
+        n, len(scored),
+        distance=np.abs(before - scored.task.threshold) if before is not None and binary else None,
+        change=after - before if before is not None and after is not None else None,
+        groups=groups, seed=seed,
+    )  # fmt: skip
+    return [_case(scored, candidate, row, why) for row, why in picked]
+
+
+def _number(side: Side) -> np.ndarray | None:
+    return side.value if side.value is not None else side.score
+
+
+def _case(scored: Scored, candidate: Side, row: int, why: str) -> Case:
+    values = scored.frame.iloc[row]
+    shown = _shown(values, scored.roles, scored.task.target)
+    content = json.dumps([scored.holdout, row, {str(name): str(value) for name, value in values.items()}])
+    return Case(
+        id=hashlib.sha256(content.encode()).hexdigest()[:16], row=row, why=why, shown=shown,
+        legacy=_said(scored, scored.legacy, row), candidate=_said(scored, candidate, row),
+    )  # fmt: skip
+
+
+def _shown(values: pd.Series, roles: Roles, target: str) -> dict[str, str]:
+    """The row as reviewers may see it: without the truth, which would answer for them, and what names a person."""
+    left_out = {target, *roles.ignore, *(name for name in (roles.weight,) if name)}
+    masked = {*roles.personal, *roles.key}
+    return {
+        str(name): "hidden" if name in masked else "missing" if pd.isna(value) else _plain(value)
+        for name, value in values.items()
+        if name not in left_out
+    }
+
+
+def _plain(value: object) -> str:
+    return f"{value:,.6g}" if isinstance(value, float) and not value.is_integer() else str(value)[:200]
+
+
+def _said(scored: Scored, side: Side, row: int) -> Said:
+    number = _number(side)
+    score = float(number[row]) if number is not None else None
+    if scored.task.kind == "regression" or side.decision is None:
+        return Said(answer="no answer" if score is None else f"{score:.6g}", score=score)
+    place = int(side.decision[row])
+    if place < 0:
+        return Said(answer="no answer", score=score)
+    if scored.task.kind == "binary":
+        positive = str(scored.task.positive)
+        others = [str(label) for label in scored.classes if str(label) != positive]
+        return Said(answer=positive if place else (others[0] if len(others) == 1 else f"not {positive}"), score=score)
+    return Said(answer=str(scored.classes[place]), score=score)
