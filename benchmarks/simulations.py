@@ -10,6 +10,7 @@ from benchmarks import coverage, gap_simulations, tables
 from benchmarks.coverage import Found, simulated
 from workbench.measure.speed.simulation import MOODS
 from workbench.measure.speed.simulation import simulated as verdicts
+from workbench.measure.speed.study import real_runs
 
 SECTIONS = {
     "intervals": "Intervals: how often they hold the truth",
@@ -46,6 +47,34 @@ def speeds(runs: int) -> Iterator[Found]:
     yield simulated("speed", "5 % slow-down found", "speed.compare", "quiet", hits, runs, (0.9, 1.0))
 
 
+STUDIES = (
+    (
+        "false verdict on A/A",
+        {"load": 1, "together": 2},
+        "under load: two runs at a time and a process that computes on and off",
+        200,
+    ),
+    ("5 % slow-down found", {"slowdown": 0.05}, "nothing else at work", 60),
+)
+
+
+def study(quick: bool) -> None:
+    """The benchmark's verdicts on this very machine, which must be quiet: real processes, real time."""
+    found = []
+    for what, options, setting, runs in STUDIES:
+        said, ran = real_runs(8 if quick else runs, **options)
+        outcomes = ("faster", "slower") if "A/A" in what else ("slower",)
+        hits = sum(said.counts.get(outcome, 0) for outcome in outcomes)
+        told = f"{setting}: " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(said.counts.items()))
+        wanted = (0.0, 0.05) if "A/A" in what else (0.9, 1.0)
+        found.append(
+            simulated("real", what, "speed.race", f"{told}; {said.seconds:.1f} s a run", hits, len(ran), wanted)
+        )
+    tables.keep("verdicts", pd.DataFrame([{**vars(one), "as_wanted": one.as_wanted} for one in found]))
+    lines = [*(f"- {line}" for line in tables.machine()), "", _table(found)]
+    tables.write("simulations.md", "verdicts", "\n".join(lines))
+
+
 def page(found: Sequence[Found], quick: bool) -> str:
     """A table per section, and the lines that are not as wanted first."""
     off = [one for one in found if not one.as_wanted]
@@ -53,21 +82,20 @@ def page(found: Sequence[Found], quick: bool) -> str:
     lines = [f"{len(found)} cases{chosen}; {len(off)} not as wanted (marked ✗)."]
     for group, title in SECTIONS.items():
         part = [one for one in found if one.group == group]
-        rows = [
-            (
-                *(one.what, f"`{one.where}`", one.setting, _share(one)),
-                *(f"{one.wanted[0]:.0%} to {one.wanted[1]:.0%}", "✓" if one.as_wanted else "✗"),
-                f"{one.runs:,}" if one.runs else "every outcome",
-            )
-            for one in part
-        ]
-        lines += [
-            "",
-            f"## {title}",
-            "",
-            tables.markdown(("what", "where", "case", "share", "wanted", "", "runs"), rows),
-        ]
+        lines += ["", f"## {title}", "", _table(part)]
     return "\n".join(lines)
+
+
+def _table(found: Sequence[Found]) -> str:
+    rows = [
+        (
+            *(one.what, f"`{one.where}`", one.setting, _share(one)),
+            *(f"{one.wanted[0]:.0%} to {one.wanted[1]:.0%}", "✓" if one.as_wanted else "✗"),
+            f"{one.runs:,}" if one.runs else "every outcome",
+        )
+        for one in found
+    ]
+    return tables.markdown(("what", "where", "case", "share", "wanted", "", "runs"), rows)
 
 
 def _share(one: Found) -> str:

@@ -20,6 +20,7 @@ def main() -> None:
                 _print(f"{name}, candidate time × {ratio:g}", found)
         return
     options = {"slowdown": asked.slowdown, "load": asked.load, "seconds": asked.seconds, "seed": asked.seed}
+    options["together"] = asked.together
     found, runs = real_runs(asked.runs, **options, told=_tell)
     _print(f"this machine, candidate + {asked.slowdown:.0%} of work, load of {asked.load}", found)
     if asked.out:
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--slowdown", type=float, default=0.0, help="share of work added to the candidate, e.g. 0.05")
     parser.add_argument("--load", type=int, default=0, help="processes that compete, on and off")
+    parser.add_argument("--together", type=int, default=1, help="runs at a time, a load for each other")
     parser.add_argument("--seconds", type=float, default=4.0, help="of a run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a JSON file for every run")

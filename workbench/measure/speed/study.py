@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,6 +74,7 @@ def real_runs(
     seconds: float = 4.0,
     units: int = 800,
     seed: int = 0,
+    together: int = 1,
     told: Callable[[Ran], None] = lambda ran: None,
 ) -> tuple[Verdicts, tuple[Ran, ...]]:
     """What `runs` comparisons of two models on this machine say.
@@ -80,17 +82,23 @@ def real_runs(
     slowdown: of the candidate, as a share of its work: 0 compares a model with itself, and every "faster" or "slower"
     is false; 0.05 is found where they say "slower". load: processes that compete. seconds: of a run, its start apart.
     units: of work in an answer, 1 / slowdown or a multiple of it; few, and what it costs to ask at all dilutes the
-    slow-down. told: hears each run as it ends.
+    slow-down. together: runs at a time, which disturb each other as any other load does. told: hears each run as it
+    ends.
     """
     import pandas as pd
 
-    frame, done = pd.DataFrame({"x": [0.0] * 4}), []
+    frame = pd.DataFrame({"x": [0.0] * 4})
     with tempfile.TemporaryDirectory() as name, loaded(load, seed):
         folder = Path(name)
         (folder / "known_work.py").write_text(WORK.format(before=units, after=round(units * (1 + slowdown))))
-        for run in range(runs):
-            done.append(_run(folder, frame, seconds, seed + run))
-            told(done[-1])
+
+        def run(number: int) -> Ran:
+            ran = _run(folder, frame, seconds, seed + number)
+            told(ran)
+            return ran
+
+        with ThreadPoolExecutor(together) as pool:
+            done = list(pool.map(run, range(runs)))
     counts = Counter(ran.outcome for ran in done)
     return Verdicts(dict(counts), sum(ran.seconds for ran in done) / max(runs, 1)), tuple(done)
 
