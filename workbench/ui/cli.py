@@ -271,6 +271,25 @@ def key(
     signing.key(folder, accept, owner, as_json=as_json)
 
 
+@app.command(short_help="Make another program run the journey on time")
+def schedule(
+    folder: Folder = Path(),
+    at: Annotated[str, _option("CRON", "when: the five fields of cron, or @daily")] = "0 6 * * mon",
+    how: Annotated[str, _option("HOW", "cron, systemd, kubernetes, github or airflow", "--as")] = "cron",
+    only: Annotated[list[str] | None, _option("NAME", "run this notebook only; repeatable")] = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, metavar="N", help="notebooks at a time")] = 2,
+    image: Annotated[str, _option("IMAGE", "kubernetes: with the workbench in it")] = "",
+    claim: Annotated[str, _option("CLAIM", "kubernetes: the volume claim that holds the migration")] = "",
+    output: Annotated[Path | None, _option("FOLDER", "write the files there", "-o", "--output")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write what makes cron, systemd, Kubernetes, GitHub Actions or Airflow run the journey on time."""
+    from workbench.ui import schedule as schedules
+
+    wanted = schedules.wanted(folder, at, tuple(only or ()), jobs, image, claim)
+    schedules.schedule(wanted, how, output, as_json=as_json)
+
+
 @app.command(short_help="Serve the evidence to reviewers, behind a login")
 def review(
     folder: Folder = Path(),

@@ -42,26 +42,15 @@ def executing(method: F) -> F:
     return cast("F", authorized("execute")(method))
 
 
-@web.stream_request_body
 class Endpoint(APIHandler):
-    """A handler of ours. The body is read as it comes, so that one that is too large is refused before it is here."""
+    """A handler of ours."""
 
     auth_resource = RESOURCE
 
-    def initialize(self) -> None:
-        self._received = bytearray()
-
     async def prepare(self) -> None:  # type: ignore[override]  # as Jupyter's own
-        self._refuse_large(int(self.request.headers.get("Content-Length") or 0))
-        await super().prepare()
-
-    def data_received(self, chunk: bytes) -> None:
-        self._refuse_large(len(self._received) + len(chunk))
-        self._received += chunk
-
-    def _refuse_large(self, size: int) -> None:
-        if size > MOST_BYTES:
+        if len(self.request.body) > MOST_BYTES:
             raise web.HTTPError(413)
+        await super().prepare()
 
     @property
     def root(self) -> Root:
@@ -83,7 +72,7 @@ class Endpoint(APIHandler):
         kind = self.request.headers.get("Content-Type", "")
         if kind.split(";")[0].strip().lower() != "application/json":
             raise ApiError(415, "This is not JSON.", kind[:80], "Send application/json.")
-        return bytes(self._received)
+        return self.request.body
 
     def asked(self, name: str) -> str | None:
         """One value of the query."""

@@ -14,7 +14,7 @@ from workbench.audit import needs
 from workbench.data import DataError
 from workbench.data.source import resolve
 from workbench.evidence import Evidence, Status, verdict
-from workbench.migration import FILE, Migration, MigrationError, ModelSource, open_migration
+from workbench.migration import FILE, Migration, ModelSource, open_migration
 from workbench.render import words
 from workbench.runner import REPORT
 from workbench.store.records import NOTEBOOK
@@ -73,8 +73,14 @@ def _read(desk: Desk, folder: Path) -> Known:
         names = [place.entry.name for place in now.places if place.evidence]
         found = {name: stored for name in names if (stored := store.latest(folder, name))}
         return Known(migration, now, store.runs(folder), found)
-    except (MigrationError, store.StoreError, catalog.CatalogError) as error:
-        return Known(None, None, problem=desk.root.scrub(str(error)))
+    except Exception as error:  # one migration, or somebody else's audit, must not take the list with it
+        return Known(None, None, problem=_reason(desk, error))
+
+
+def _reason(desk: Desk, error: Exception) -> str:
+    if type(error).__module__.startswith("workbench."):
+        return desk.root.scrub(str(error))
+    return f"it could not be read ({type(error).__name__}): the workbench or an audit beside it is broken"
 
 
 def summary(desk: Desk, folder: Path, this: Known) -> Plain:

@@ -46,6 +46,7 @@ class Root:
         """The same path, if following every link it stays below the root. Raises ApiError."""
         try:
             real = path.resolve()
+            path.exists()  # a name that no file can have is refused here
         except (OSError, RuntimeError, ValueError):
             raise _outside(path.name) from None
         if not real.is_relative_to(self.real):
