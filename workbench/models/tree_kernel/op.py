@@ -184,9 +184,19 @@ def _shared(run: Run, given: tuple[Any, ...], rows: int, room: Callable[[int], i
         other.join()
 
 
+@functools.cache
+def gpu_kernel() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Triton's kernel; where there is no Triton, plain torch operators."""
+    try:
+        from workbench.models.tree_kernel import cuda
+    except ImportError:
+        return plain.tree_ensemble
+    return cuda.tree_ensemble
+
+
 def _trees_elsewhere(numbers: Tensor, codes: Tensor, program: Tensor, outputs: int) -> Tensor:
     _hold(numbers, codes, program, outputs)
-    return plain.tree_ensemble(numbers, codes, program)
+    return gpu_kernel()(numbers, codes, program)
 
 
 def _steps_elsewhere(numbers: Tensor, codes: Tensor, words: Tensor, width: int) -> Tensor:

@@ -23,7 +23,7 @@ def tree_ensemble(numbers: Tensor, codes: Tensor, program: Tensor) -> Tensor:
 
 
 def _sums(head: dict[str, int], program: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:
-    leaf = _leaves(head, program, _tests(head, program, numbers, codes))
+    leaf = _leaves(head, program, tests_of(head, program, numbers, codes))
     width, outputs, n = head["width"], head["outputs"], len(numbers)
     values = _part(program, head["at_values"], head["leaves"] * width).view(torch.float64).view(-1, width)
     base = _part(program, head["at_base"], outputs).view(torch.float64)
@@ -54,7 +54,7 @@ def _leaves(head: dict[str, int], program: Tensor, tests: Tensor) -> Tensor:
     return node & limits
 
 
-def _tests(head: dict[str, int], program: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:
+def tests_of(head: dict[str, int], program: Tensor, numbers: Tensor, codes: Tensor) -> Tensor:
     """What the nodes compare, [R, n]."""
     tests = torch.zeros((head["tests"], len(numbers)), dtype=torch.int64, device=numbers.device)
     if head["float32"]:
