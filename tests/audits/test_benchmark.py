@@ -287,6 +287,17 @@ def test_memory_on_a_gpu_is_told_where_one_was_used(monkeypatch):
     assert found.change is None
 
 
+def test_the_time_of_a_gpu_is_its_own(monkeypatch):
+    """A candidate whose kernels take 3 ms, whatever wall time says; the legacy model uses none."""
+    monkeypatch.setattr("workbench.measure.speed.report.nvml", lambda: None)
+    candidate = Clocked(0.01, 0)
+    candidate.memory = lambda: {"pss": 32 << 20, "gpu": 256 << 20, "cpu": 0}
+    candidate.on_device = lambda frame, calls: [3_000_000] * calls
+    (table,) = run(Clocked(0.01, 0), candidate)["gpu"].details
+    assert [row[:2] for row in table.rows] == [(f"{n}", "candidate") for n in ("1 row", "100 rows", "1,000 rows")]
+    assert table.rows[0][2:] == pytest.approx((3, 3, 3))
+
+
 @pytest.mark.slow
 def test_models_of_known_work_are_compared_on_this_machine():
     """No verdict is asked for, since nobody knows what else runs here: the candidate does twice the work."""

@@ -14,7 +14,7 @@ from workbench.measure import speed
 from workbench.measure.intervals import Estimate
 from workbench.measure.speed import energy, here, serving
 from workbench.measure.speed.simulation import MOODS, Machine, Mood, simulated
-from workbench.models import open_model
+from workbench.models import device_clock, open_model
 
 FRAME = pd.DataFrame({"x": [1.0]})
 
@@ -411,3 +411,66 @@ def test_a_scenario_repeats_rows_where_it_asks_for_more_than_there_are():
     assert names[0] == "1 row"
     assert "65,536 rows, end to end" in names
     assert len(names) == len(set(names)) == 2 * 10
+
+
+class Cuda:
+    """`torch.cuda` with a clock that is turned by hand: what is queued is done when it is waited for."""
+
+    now, waiting = 0.0, 0.0
+
+    def Event(self, enable_timing: bool):
+        assert enable_timing
+        cuda = self
+
+        class Event:
+            at = -1.0
+
+            def record(self) -> None:
+                self.at = cuda.now + cuda.waiting
+
+            def synchronize(self) -> None:
+                cuda.now, cuda.waiting = max(cuda.now, self.at), 0.0
+
+            def elapsed_time(self, other) -> float:
+                assert cuda.now >= other.at, "read before the device got there"
+                return 1e3 * (other.at - self.at)
+
+        return Event()
+
+
+def test_the_clock_of_a_gpu_counts_what_is_queued_and_waits_for_it():
+    cuda = Cuda()
+    clock = device_clock.DeviceClock(cuda)
+    clock.start()
+    cuda.waiting += 0.004
+    assert clock.stop() == pytest.approx(4e6)
+    assert cuda.now == pytest.approx(0.004)
+    clock.start()
+    assert clock.stop() == 0
+
+
+def test_without_a_gpu_there_is_no_such_clock(host):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    assert device_clock.device_clock() is None
+    assert host.on_device(pd.DataFrame({"x": [0.5]}), 3) == []
+
+
+@pytest.mark.slow
+def test_a_gpu_tells_the_time_of_its_own_kernels():
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here: not measured on one")
+    square = torch.rand(4096, 4096, device="cuda")
+    clock = device_clock.device_clock()
+    assert clock is not None
+    taken = []
+    for products in (1, 20):
+        clock.start()
+        for _ in range(products):
+            square @ square
+        taken.append(clock.stop())
+    assert taken[1] > 5 * taken[0] > 0

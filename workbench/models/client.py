@@ -113,6 +113,10 @@ class HostModel:
         header = self._ask_held({"do": "time", "calls": calls, "scope": scope}, frame)
         return header["wall"], header["cpu"]
 
+    def on_device(self, frame: pd.DataFrame, calls: int) -> list[int]:
+        """Nanoseconds a GPU computes in each of `calls` predictions, by CUDA events; [] where none does."""
+        return list(self._ask_held({"do": "time", "calls": calls}, frame).get("device", ()))
+
     def served(self, frame: pd.DataFrame, arrivals: Sequence[float]) -> list[int]:
         """Nanoseconds from each scheduled arrival (s from the start, ascending) of a query to its answer."""
         return list(self._ask_held({"do": "serve", "arrivals": list(arrivals)}, frame)["latencies"])

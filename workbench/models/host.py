@@ -84,17 +84,24 @@ class Host:
         return {"arrays": about}, data
 
     def time(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
-        """Each call's wall and CPU nanoseconds. scope "model": of the model alone, rows decoded and in its types
-        beforehand; "whole": from the message that brings the rows to the message that brings the answers."""
-        held = self._hold(header, parts)
+        """Each call's wall and CPU nanoseconds, and those of a GPU where one computes. scope "model": of the model
+        alone, rows decoded and in its types beforehand; "whole": from the message that brings the rows to the message
+        that brings the answers."""
+        from workbench.models.device_clock import device_clock
+
+        held, clock = self._hold(header, parts), device_clock()
         ask = held.whole if header.get("scope") == "whole" else held.ask
-        wall, cpu = [], []
+        wall, cpu, device = [], [], []
         for _ in range(int(header["calls"])):
             busy, start = time.process_time_ns(), time.perf_counter_ns()
+            if clock is not None:
+                clock.start()
             ask(self.model)
+            if clock is not None:
+                device.append(clock.stop())
             wall.append(time.perf_counter_ns() - start)
             cpu.append(time.process_time_ns() - busy)
-        return {"wall": wall, "cpu": cpu}, b""
+        return {"wall": wall, "cpu": cpu, "device": device}, b""
 
     def serve(self, header: dict[str, Any], parts: list[bytes]) -> Answer:
         """Answer one query at each arrival (seconds from now), in order, and tell each one's latency in ns.

@@ -107,7 +107,10 @@ def _gpu(told: Session) -> Figure:
     if any(told.gpu):
         change = quotient(Estimate(told.gpu[1]), Estimate(told.gpu[0])) if told.gpu[0] else None
         title = "Most memory allocated on the GPU"
-        return Figure("gpu", "", title, Estimate(told.gpu[0]), Estimate(told.gpu[1]), change, "MiB", (1, 1))
+        columns = ("rows at once", "side", "ms on the GPU", "low", "high")
+        tables = (Listed("What the GPU itself computes for an answer, by CUDA events", columns, told.device),)
+        pair = Estimate(told.gpu[0]), Estimate(told.gpu[1])
+        return Figure("gpu", "", title, *pair, change, "MiB", (1, 1), tables=tables if told.device else ())
     timed = "both models computed on the processor only, and are timed there"
     return Figure("gpu", reason=timed if gpu() else "no GPU on this machine")
 

@@ -128,6 +128,18 @@ def probes(services: tuple[Service, Service]) -> Rows:
     return tuple((name, *probe) for name, service in named for probe in service.probes)
 
 
+def on_device(pair: Pair, frame: pd.DataFrame, asked: Sequence[Scenario], seed: int) -> Rows:
+    """Rows (scenario, side, ms, low, high) of what a GPU computes for an answer; no row for a side that uses none."""
+    found = []
+    for scenario in asked:
+        rows = scenario.frame(frame, seed)
+        for name, side in zip(("legacy", "candidate"), pair):
+            taken = side.on_device(rows)
+            if taken is not None:
+                found.append((scenario.name, name, *taken))
+    return tuple(found)
+
+
 def energy(pair: Pair, race: Race, frame: pd.DataFrame, *, watts: float | None, cores: int, seed: int) -> Energy | None:
     """Joules per million rows in the largest steady scenario: by the GPU's counter where one of them used it, else by
     the processor's, else from the rated power (TDP), else None."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Session:
     """What was found. starts: seconds from starting a process to its first answer; peaks: MiB; None for a side without
     a process of its own. gpu: the most MiB each allocated on a GPU by torch, 0 where none was used. services, energy:
-    None where not asked for, or not to be told. started, machine: rows."""
+    None where not asked for, or not to be told. started, device, machine: rows."""
 
     race: Race
     tails: tuple[Tail, ...]
@@ -32,6 +32,7 @@ class Session:
     services: tuple[Service, Service] | None
     energy: Energy | None
     started: report.Rows
+    device: report.Rows
     machine: tuple[tuple[str, str], ...]
 
 
@@ -67,12 +68,13 @@ def session(
         machine = report.machine(pair, watch)
         peaks = pair[0].peak(), pair[1].peak()
         gpu = pair[0].memory()["gpu"], pair[1].memory()["gpu"]
+        device = report.on_device(pair, frame, asked, seed) if any(gpu) else ()
         served = None
         if service_level_ms is not None:
             served = report.services(pair, frame, calls, level_ms=service_level_ms, queries=queries, seed=seed)
         energy = report.energy(pair, raced, frame, watts=tdp_watts, cores=os.cpu_count() or 1, seed=seed)
         starts = [side.start.total if side.start else None for side in pair]
-        return Session(raced, tail, (starts[0], starts[1]), peaks, gpu, served, energy, started, machine)
+        return Session(raced, tail, (starts[0], starts[1]), peaks, gpu, served, energy, started, device, machine)
 
 
 def _own(pair: Pair) -> float:

@@ -86,6 +86,13 @@ class Side:
         """Seconds of CPU time that the model's own process has taken so far."""
         return self._told().get("cpu", 0) / 1e9
 
+    def on_device(self, frame: pd.DataFrame, calls: int = 20) -> Estimate | None:
+        """Typical ms a GPU computes for an answer, by its own clock; None where none does."""
+        if not self.hosted or not hasattr(self.host, "on_device"):
+            return None
+        taken = np.array(self.host.on_device(frame, calls), dtype=np.float64)
+        return geometric_mean(np.log(np.maximum(taken, 1) / 1e6)) if len(taken) else None
+
     def _told(self) -> dict[str, int]:
         return dict(self.host.memory()) if self.hosted and hasattr(self.host, "memory") else {}
 
