@@ -1,4 +1,4 @@
-"""`python -m benchmarks trees|fidelity|measures|simulations|verdicts|gpu`: measure, keep the tables, write the pages."""
+"""`python -m benchmarks trees|fidelity|measures|simulations|verdicts|gpu`: measure, keep tables, write pages."""
 
 from __future__ import annotations
 
