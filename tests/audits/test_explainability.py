@@ -75,12 +75,12 @@ def side(model: Plain, frame: pd.DataFrame) -> Side:
     return Side(outputs, score, (outputs.labels == "yes").astype(int), None, model.fingerprint, model.format)
 
 
-def run(legacy: Plain, candidate: Plain | None, frame=None, limits=LIMITS, params=QUICK, roles=ROLES):
+def run(legacy, candidate, frame=None, limits=LIMITS, params=QUICK, roles=ROLES, production=None, artifacts=None):
     frame = table() if frame is None else frame
     after = side(candidate, frame) if candidate else None
     target = (frame["paid"] == "yes").to_numpy().astype(int)
     scored = Scored(frame, target, TASK, roles, ("no", "yes"), side(legacy, frame), after, None, len(frame), "f" * 64)
-    found = list(audit.run(scored, legacy, candidate, limits, params))
+    found = list(audit.run(scored, legacy, candidate, production, limits, artifacts, params))
     assert {finding.id for finding in found} <= {kind.id for kind in audit.KINDS}
     assert len({finding.key for finding in found}) == len(found)
     return {finding.key: finding for finding in found}
@@ -92,12 +92,17 @@ def named(found, name):
 
 def test_equal_models_agree_in_everything_and_pass_every_limit():
     found = run(Plain(legacy_odds), Plain(lambda frame: legacy_odds(frame) + 1e-9))
-    assert {finding.status for finding in found.values()} == {Status.PASS, Status.INFO}
+    assert named(found, "interaction-change").status is Status.ABSENT  # functions show no trees
+    assert "is no tree ensemble" in named(found, "interaction-change").reason
+    looked = {finding.status for finding in found.values() if finding.id != "explainability/interaction-change"}
+    assert looked == {Status.PASS, Status.INFO}
     assert named(found, "reasons-agreement").change.low == pytest.approx(1)
     assert named(found, "changed-reasons").change.value == 0
     assert named(found, "changed-reasons").change.n == 80
     assert named(found, "additivity[legacy]").legacy.value < 1e-9
-    assert 0.5 < named(found, "background-stability").legacy.value < 1
+    assert 0.5 < named(found, "background-stability[legacy]").legacy.value < 1
+    assert named(found, "faithfulness[candidate]").candidate.low > 0.1
+    assert named(found, "local-surrogate[candidate]").candidate.value > 0.5
 
 
 def test_a_candidate_that_leans_on_a_protected_attribute_is_found():
@@ -157,7 +162,7 @@ def test_a_column_of_decisions_cannot_be_asked():
 
 def test_a_model_that_only_decides_puts_both_in_the_space_of_decisions():
     found = run(Plain(legacy_odds), Plain(legacy_odds, decides=True))
-    assert "values in decision" in named(found, "reasons").details[2].text
+    assert "in decision" in named(found, "reasons").details[2].text
     assert named(found, "reasons-agreement").change.value == pytest.approx(1)
 
 
@@ -200,7 +205,7 @@ def test_too_few_rows_are_said_so():
 
 def test_without_limits_nothing_is_judged():
     found = run(Plain(legacy_odds), Plain(lambda frame: legacy_odds(frame) - 3 * frame["debt"]), limits={})
-    assert {finding.status for finding in found.values()} == {Status.INFO}
+    assert {finding.status for finding in found.values()} == {Status.INFO, Status.ABSENT}
 
 
 def test_no_cell_of_the_data_is_shown_and_personal_columns_are_not_named_as_reasons():
@@ -212,6 +217,62 @@ def test_no_cell_of_the_data_is_shown_and_personal_columns_are_not_named_as_reas
     assert "town" not in told
     assert "(personal column)" in told
     assert len(cases.rows) == 5 * 3
+
+
+def added(weight: float = 1.0):
+    """Log-odds that only add up: explained exactly, so on as many rows as asked for."""
+    return Plain(lambda frame: frame["income"] - weight * frame["debt"] + 0.3 * (frame["sex"] == "m"))
+
+
+def test_columns_that_only_add_up_are_exact_on_all_rows_and_have_no_pairs():
+    found = run(added(), added(), params=audit.Params())
+    assert named(found, "reasons-agreement").change.n == 267  # of 400, a third are the background
+    text = next(detail.text for detail in named(found, "reasons").details if detail.type == "text")
+    assert text.startswith("267 rows against 133 background rows, in log-odds. The legacy model's values are exact")
+    assert {finding.status for finding in found.values()} == {Status.PASS, Status.INFO}
+    pairs = next(finding for finding in found.values() if finding.id == "explainability/interaction-change")
+    assert pairs.change.value == 0
+
+
+def test_where_two_models_part_is_told_by_group():
+    after = Plain(lambda frame: legacy_odds(frame) - 3 * frame["debt"] * (frame["sex"] == "f"))
+    parts = named(run(Plain(legacy_odds), after), "reasons-agreement").details[1]
+    means = [row[3] for row in parts.rows]
+    assert means == sorted(means)
+    assert means[0] < 0.9
+    assert {"sex", "debt", "income"} == {row[0] for row in parts.rows}
+    assert not {row[0] for row in parts.rows} & {"town", "id"}  # personal columns and keys make no groups
+
+
+class Rows:
+    """Recent rows."""
+
+    def __init__(self, frame):
+        self.frame = frame
+
+    def sample(self, n: int):
+        return self.frame.iloc[:n]
+
+
+def test_production_that_leans_on_another_column_is_found_and_too_few_rows_are_said():
+    recent = table(500).assign(debt=lambda frame: 5 * frame["debt"])
+    drift = named(run(added(), added(), production=Rows(recent)), "attribution-drift[candidate]")
+    assert drift.status is Status.FAIL
+    assert drift.details[0].rows[0][0] in ("debt", "income")
+    steady = named(run(added(), added(), production=Rows(table(500))), "attribution-drift[candidate]")
+    assert steady.status is not Status.FAIL
+    few = named(run(added(), added(), production=Rows(recent[:10])), "attribution-drift[candidate]")
+    assert few.status is Status.ABSENT
+    assert "10 rows are too few" in few.reason
+
+
+def test_reason_codes_of_every_row_lie_beside_the_evidence(tmp_path):
+    found = run(added(), added(2.0), artifacts=tmp_path)
+    file = named(found, "reasons").details[-1]
+    codes = pd.read_parquet(tmp_path / file.path)
+    assert len(codes) == 80
+    assert {"row", "legacy answer", "candidate reason 3", "candidate contribution 3"} <= set(codes.columns)
+    assert "town" not in codes.astype(str).to_csv()
 
 
 def test_the_same_seed_gives_the_same_findings():

@@ -162,10 +162,11 @@ def test_interactions_are_those_of_all_coalitions(kind: str) -> None:
     owner = np.arange(len(trees.features))
     rows, background = table(trees, 3, 3), table(trees, 7, 4)
     found, along = TreeShapley(trees, background).interactions(rows), TreeShapley(trees).interactions(rows)
+    deep = [TreeShapley(trees, background, most_bits=bits).interactions(rows) for bits in (3, 1)]
     for place, row in enumerate(rows):
-        np.testing.assert_allclose(
-            found[place], interaction(mixed(trees, row, background, owner), len(owner)), atol=1e-12
-        )
+        true = interaction(mixed(trees, row, background, owner), len(owner))
+        for one in (found, *deep):
+            np.testing.assert_allclose(one[place], true, atol=1e-12)
         np.testing.assert_allclose(along[place], interaction(by_cover(trees, row, owner), len(owner)), atol=1e-12)
 
 

@@ -4,6 +4,7 @@ An attribution is a feature's share of the distance between one answer and the m
 Both models of a pair are asked about the very same what-if rows, in the same output space, or there is no comparison.
 """
 
+from workbench.measure.attribution.across import Drift, by_rows, cohorts, drift, interactions
 from workbench.measure.attribution.asking import attribute, sampled_rows
 from workbench.measure.attribution.basics import Attributions, Floats, Space, UnansweredError, space_of
 from workbench.measure.attribution.compare import (
@@ -46,6 +47,8 @@ from workbench.measure.attribution.questions import (
     shared_features,
     stability,
 )
+from workbench.measure.attribution.sanity import Faithful, faithfulness, surrogate
+from workbench.measure.attribution.ways import InexactError
 
 __all__ = [
     "BY_ROW",
@@ -53,10 +56,13 @@ __all__ = [
     "FEWEST_ROWS",
     "Agreement",
     "Attributions",
+    "Drift",
+    "Faithful",
     "Flags",
     "Floats",
     "Found",
     "Importance",
+    "InexactError",
     "Plan",
     "Question",
     "Shares",
@@ -68,14 +74,19 @@ __all__ = [
     "agree",
     "attribute",
     "bootstrap_weights",
+    "by_rows",
     "changed_reasons",
+    "cohorts",
     "cosine",
+    "drift",
+    "faithfulness",
     "group_codes",
     "group_gap",
     "group_gaps",
     "importance",
     "importance_change",
     "importances",
+    "interactions",
     "leading_reasons",
     "mean_estimate",
     "plan",
@@ -88,5 +99,6 @@ __all__ = [
     "sign_agreement",
     "space_of",
     "stability",
+    "surrogate",
     "top_overlap",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,8 @@ Ask = Callable[[pd.DataFrame], Floats]
 
 CLIP = 1e-6
 """Probabilities are kept this far from 0 and 1 before the log-odds are taken, which bounds them by 13.8."""
+FINE = 1e-15
+"""The same where a model must show that its log-odds are a sum: bounded by 34.5."""
 
 CALL = 50_000
 """Rows in one call of the model: large, because a model in its own process pays per call; bounded, for its memory."""
@@ -92,11 +94,17 @@ def space_of(model: Model, outputs: Outputs) -> Space:
     return "decision" if outputs.scores is None else "log-odds"
 
 
-def numbers(outputs: Outputs, space: Space, classes: tuple[Label, ...]) -> Floats:
+def numbers(outputs: Outputs, space: Space, classes: tuple[Label, ...], clip: float = CLIP) -> Floats:
     """Answers as [n, k] numbers in `space`: k = 1 for regression, else one per class.
+
+    clip: how far probabilities are kept from 0 and 1.
 
     Raises UnansweredError where one is none, ValueError where the model does not answer in that space.
     """
+    if space == "margin" and outputs.values is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            outputs = replace(outputs, values=np.log(outputs.values))
+        space = "value"
     if space == "value":
         found = outputs.values
     elif space == "decision":
@@ -111,24 +119,26 @@ def numbers(outputs: Outputs, space: Space, classes: tuple[Label, ...]) -> Float
     if lost.any():
         raise UnansweredError(float(lost.mean()), len(answers))
     if space == "margin":
-        logs = np.log(np.clip(answers, CLIP, 1.0))
+        logs = np.log(np.clip(answers, clip, 1.0))
         return np.asarray(logs - logs.mean(axis=1, keepdims=True), dtype=np.float64)
-    return _log_odds(answers) if space == "log-odds" else answers
+    return _log_odds(answers, clip) if space == "log-odds" else answers
 
 
-def asker(model: Model, space: Space) -> Ask:
+def asker(model: Model, space: Space, clip: float = CLIP) -> Ask:
     """The model's answers [n, k] to a frame, in a space, by calls of bounded size."""
 
     def ask(frame: pd.DataFrame) -> Floats:
         parts = [frame.iloc[start : start + CALL] for start in range(0, len(frame), CALL)]
-        return np.concatenate([numbers(model.predict(part), space, model.classes) for part in parts])
+        return np.concatenate([numbers(model.predict(part), space, model.classes, clip) for part in parts])
 
     return ask
 
 
-def _log_odds(probability: Floats) -> Floats:
-    kept = np.clip(probability, CLIP, 1 - CLIP)
-    return np.asarray(np.log(kept) - np.log1p(-kept), dtype=np.float64)
+def _log_odds(probability: Floats, clip: float) -> Floats:
+    kept = np.clip(probability, clip, 1 - clip)
+    # The other class's own probability is told to more digits than 1 less this one's.
+    other = np.log(kept[:, ::-1]) if kept.shape[1] == 2 else np.log1p(-kept)
+    return np.asarray(np.log(kept) - other, dtype=np.float64)
 
 
 def explained_column(explained: Sequence[Label] | None, model: Model, output: Floats) -> NDArray[np.intp]:

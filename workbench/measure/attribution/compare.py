@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +95,12 @@ def changed_reasons(first: Floats, second: Floats, below: float, same_answer: ND
     return (cosine(first, second) < below) & same_answer
 
 
+@lru_cache(maxsize=2)
 def bootstrap_weights(n: int, replicates: int, seed: int) -> Floats:
-    """Row weights [replicates, n] of the bootstrap, each summing to 1 (Efron 1979: n draws with replacement)."""
+    """Row weights [replicates, n] of the bootstrap, each summing to 1 (Efron 1979: n draws with replacement).
+
+    Kept for the next measure of the same rows: for reading.
+    """
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates) / n
 
 
@@ -124,16 +129,16 @@ def relative_gap(first: Floats, second: Floats, weights: Floats, *, level: float
 
 def importance(values: Floats, weights: Floats, *, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
     """Global importance: mean |attribution| of each feature as a share of all (Lundberg and Lee 2017), low and high."""
-    low, high = np.quantile(_shares(values, weights), _tails(level), axis=0)
-    return _shares(values, _even(values))[0], low, high
+    low, high = np.quantile(shares(values, weights), _tails(level), axis=0)
+    return shares(values, _even(values))[0], low, high
 
 
 def importance_change(
     first: Floats, second: Floats, weights: Floats, *, level: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
     """Second share minus first share of each feature, paired: the same bootstrap rows on both sides; low and high."""
-    low, high = np.quantile(_shares(second, weights) - _shares(first, weights), _tails(level), axis=0)
-    return (_shares(second, _even(second)) - _shares(first, _even(first)))[0], low, high
+    low, high = np.quantile(shares(second, weights) - shares(first, weights), _tails(level), axis=0)
+    return (shares(second, _even(second)) - shares(first, _even(first)))[0], low, high
 
 
 def _even(values: Floats) -> Floats:
@@ -175,7 +180,8 @@ def _kept(first: Floats, second: Floats, k: int) -> Floats:
     return np.where(total == 0, 1.0, (reached & real).sum(axis=1) / np.maximum(total, 1))
 
 
-def _shares(values: Floats, weights: Floats) -> Floats:
+def shares(values: Floats, weights: Floats) -> Floats:
+    """Mean |attribution| of each feature as a share of all, [replicates, M], under row weights [replicates, n]."""
     means = weights @ np.abs(values)
     return np.asarray(means / np.maximum(means.sum(axis=1, keepdims=True), np.finfo(float).tiny), dtype=np.float64)
 

@@ -113,7 +113,7 @@ class Question:
 
     def against(self, side: Side, rows: Places, background: Places, seed: int | None = None) -> Attributions:
         """Attributions of some of the plan's rows against some of its background rows."""
-        explained = self._explained(rows)
+        explained = self.classes_of(rows)
         if way := self.ways.get(side):
             here, around = np.searchsorted(self.used, rows), np.searchsorted(self.used, background)
             return by_way(way, self.models[side], self.features, here, around, explained)
@@ -130,7 +130,8 @@ class Question:
             self.inexact.get(side, ""),
         )
 
-    def _explained(self, rows: Places) -> tuple[Label, ...] | None:
+    def classes_of(self, rows: Places) -> tuple[Label, ...] | None:
+        """The class explained, one for all or one for each of these rows."""
         if self.explained is None or len(self.explained) == 1:
             return self.explained
         return tuple(self.explained[row] for row in rows)

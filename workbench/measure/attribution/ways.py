@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from workbench.measure.attribution.basics import (
+    FINE,
     Codes,
     Floats,
     Ints,
@@ -254,7 +255,7 @@ class AdditiveWay:
 
     def _ask(self, codes: Codes) -> Floats:
         self.evaluations += len(codes)
-        return asker(self._model, self.space)(self._rows.frame(codes))
+        return asker(self._model, self.space, FINE)(self._rows.frame(codes))
 
     def _hold_pairs(self, rng: np.random.Generator, pairs: int = 200) -> None:
         """Two rows that exchange any of their columns keep the sum of their answers."""

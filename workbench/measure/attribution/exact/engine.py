@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from workbench.measure.attribution.exact import deep
 from workbench.measure.attribution.exact.groups import Groups, cut
-from workbench.measure.attribution.exact.lookup import add_lines, pattern_shares
+from workbench.measure.attribution.exact.lookup import Asked, add_lines, pattern_shares
 from workbench.measure.attribution.exact.on_torch import TorchLookup
 from workbench.measure.attribution.exact.splits import Floats, Ints, Splits, splits_of
 from workbench.measure.attribution.exact.tables import Game, Tables, starts, tables
@@ -50,7 +50,7 @@ class TreeShapley:
         self._game = game_of(trees, players, background is None)
         self._groups: Groups = _groups(trees, self._game, most_bits)
         bits = self._groups.bits
-        self._asked = (
+        self._asked = Asked(
             self._groups.first_bit,
             self._splits.column[bits],
             self._splits.limit[bits],
@@ -60,7 +60,7 @@ class TreeShapley:
         self._background = None if background is None else self._splits.read(_checked(trees, background))
         self._histogram = np.zeros(0)
         if self._background is not None:
-            self._histogram = pattern_shares(self._background, *self._asked, starts(1 << self._groups.sizes))
+            self._histogram = pattern_shares(self._background, self._asked, starts(1 << self._groups.sizes))
         self._tables = tables(self._groups, self._game, self._histogram)
         self.base: Floats = _base(trees, self._game, background)
 
@@ -76,21 +76,22 @@ class TreeShapley:
     def interactions(self, X: Floats) -> Floats:
         """Interaction values [n, players, players, K], halved between (i, j) and (j, i); a row adds up to the value.
 
-        Raises ValueError where a leaf is too deep for a table.
+        Raises ValueError for path-dependent ones where a leaf is too deep for a table.
         """
-        if self._groups.deep.any():
+        if self._groups.deep.any() and self._background is None:
             raise ValueError(
-                f"a leaf has more than {MOST_BITS} splits above it: interactions of such deep trees are not computed"
+                f"a leaf has more than {MOST_BITS} splits above it: path-dependent interactions of such deep trees are "
+                "not computed; give a background"
             )
         players = self._game.players
-        found = self._sum(X, tables(self._groups, self._game, self._histogram, pairs=True), players**2)
+        found = self._sum(X, tables(self._groups, self._game, self._histogram, pairs=True), players**2, pairs=True)
         found = found.reshape(len(X), players, players, -1) / 2
         found = found + found.transpose(0, 2, 1, 3)
         i = np.arange(players)
         found[:, i, i] = self.values(X) - found.sum(axis=2)
         return found
 
-    def _sum(self, X: Floats, found: Tables, positions: int) -> Floats:
+    def _sum(self, X: Floats, found: Tables, positions: int, pairs: bool = False) -> Floats:
         X = _checked(self.trees, X)
         out = np.zeros((len(X), positions * self._game.outputs))
         elsewhere = None if self.device == "cpu" else TorchLookup(self._splits, self._groups, found, self.device)
@@ -100,9 +101,10 @@ class TreeShapley:
             if elsewhere:
                 elsewhere.add(symbols, part)
             else:
-                add_lines(symbols, *self._asked, found.lines, found.first, found.places, found.places_first, part)
+                add_lines(symbols, self._asked, found.lines, found.first, found.places, found.places_first, part)
             if self._groups.deep.any():
-                deep.add(self.trees, self._splits, self._game, self._groups.deep, self._background, symbols, part)
+                deepest = self._groups.deep
+                deep.add(self.trees, self._splits, self._game, deepest, self._background, symbols, part, pairs)
 
         if self.threads == 1:
             for start in range(0, len(X), TURN):

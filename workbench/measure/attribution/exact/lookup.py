@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -11,11 +11,21 @@ BLOCK = 512
 """Rows in one turn: their results and a group's table stay in the first cache."""
 
 
+class Asked(NamedTuple):
+    """What the bits of all groups ask, group g's from first_bit[g]: column, limit and ways, and the lists of ways."""
+
+    first_bit: Any
+    column: Any
+    limit: Any
+    ways: Any
+    left: Any
+
+
 @njit(cache=True)
-def _patterns(
-    symbols: Any, low: int, high: int, column: Any, limit: Any, ways: Any, left: Any, out: Any
-) -> None:  # pragma: no cover - compiled
-    """out [high - low]: the splits that rows low … high pass, as bits; column, limit and ways by bit."""
+def _patterns(symbols: Any, low: int, high: int, asked: Any, g: int, out: Any) -> None:  # pragma: no cover - compiled
+    """out [high - low]: the splits of group g that rows low … high pass, as bits."""
+    a, b = asked.first_bit[g], asked.first_bit[g + 1]
+    column, limit, ways, left = asked.column[a:b], asked.limit[a:b], asked.ways[a:b], asked.left
     for r in range(high - low):
         out[r] = 0
     for bit in range(len(column)):
@@ -30,25 +40,14 @@ def _patterns(
 
 @njit(cache=True, nogil=True)
 def add_lines(
-    symbols: Any,
-    first_bit: Any,
-    column: Any,
-    limit: Any,
-    ways: Any,
-    left: Any,
-    lines: Any,
-    first: Any,
-    places: Any,
-    places_first: Any,
-    out: Any,
+    symbols: Any, asked: Any, lines: Any, first: Any, places: Any, places_first: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     """Add to each row of out [n, P] the line of every group's pattern. symbols: [C, n]."""
     index = np.empty(BLOCK, np.uint16)
     for low in range(0, len(out), BLOCK):
         high = min(len(out), low + BLOCK)
-        for g in range(len(first_bit) - 1):
-            a, b = first_bit[g], first_bit[g + 1]
-            _patterns(symbols, low, high, column[a:b], limit[a:b], ways[a:b], left, index)
+        for g in range(len(asked.first_bit) - 1):
+            _patterns(symbols, low, high, asked, g, index)
             place = places[places_first[g] : places_first[g + 1]]
             width, start = len(place), first[g]
             for r in range(low, high):
@@ -58,15 +57,12 @@ def add_lines(
 
 
 @njit(cache=True, nogil=True)
-def pattern_shares(
-    symbols: Any, first_bit: Any, column: Any, limit: Any, ways: Any, left: Any, first: Any
-) -> Any:  # pragma: no cover - compiled
+def pattern_shares(symbols: Any, asked: Any, first: Any) -> Any:  # pragma: no cover - compiled
     """The share of rows that show each pattern, group g's from first[g]."""
     n = symbols.shape[1]
     index, found = np.empty(n, np.uint16), np.zeros(first[-1])
-    for g in range(len(first_bit) - 1):
-        a, b = first_bit[g], first_bit[g + 1]
-        _patterns(symbols, 0, n, column[a:b], limit[a:b], ways[a:b], left, index)
+    for g in range(len(asked.first_bit) - 1):
+        _patterns(symbols, 0, n, asked, g, index)
         for r in range(n):
             found[first[g] + np.int64(index[r])] += 1.0 / n
     return found

@@ -56,43 +56,49 @@ def subset_sums(failing: Any, k: int, t: float, sums: Any) -> None:  # pragma: n
 
 
 @njit(cache=True)
-def values_of_leaf(
-    failing: Any, k: int, rule: Any, start: int, stop: int, out: Any
+def shares_of_leaf(
+    failing: Any, k: int, rule: Any, start: int, stop: int, pairs: bool, out: Any
 ) -> None:  # pragma: no cover - compiled
-    """Add to out [2^k, k] the value of each player for each X, of a leaf worth 1; rule: points start … stop for k."""
+    """Add to out [2^k, k], for each X, the value of each player of a leaf worth 1; rule: points start … stop for k.
+
+    pairs: to out [2^k, k (k-1) / 2] the interaction of each pair i < j instead, in that order.
+    """
     sums = np.empty(1 << k)
     for q in range(start, stop):
         t, rest, weight = rule[0, q], 1.0 - rule[0, q], rule[1, q]
         subset_sums(failing, k, t, sums)
-        for X in range(1 << k):
-            c = k - ones(X)
-            gain = weight * rest**c / t
-            lose = weight * rest ** (c - 1) * sums[X] if c else 0.0
-            for i in range(k):
-                out[X, i] += gain * (sums[X] - sums[X ^ (1 << i)]) if X >> i & 1 else -lose
+        if pairs:
+            _interactions(k, t, rest, weight, sums, out)
+        else:
+            _values(k, t, rest, weight, sums, out)
 
 
 @njit(cache=True)
-def interactions_of_leaf(
-    failing: Any, k: int, rule: Any, start: int, stop: int, out: Any
+def _values(k: int, t: float, rest: float, weight: float, sums: Any, out: Any) -> None:  # pragma: no cover - compiled
+    for X in range(1 << k):
+        c = k - ones(X)
+        gain = weight * rest**c / t
+        lose = weight * rest ** (c - 1) * sums[X] if c else 0.0
+        for i in range(k):
+            out[X, i] += gain * (sums[X] - sums[X ^ (1 << i)]) if X >> i & 1 else -lose
+
+
+@njit(cache=True)
+def _interactions(
+    k: int, t: float, rest: float, weight: float, sums: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
-    """Add to out [2^k, k (k-1) / 2] the interaction of each pair i < j (in that order) for each X."""
-    sums = np.empty(1 << k)
-    for q in range(start, stop):
-        t, rest, weight = rule[0, q], 1.0 - rule[0, q], rule[1, q]
-        subset_sums(failing, k, t, sums)
-        for X in range(1 << k):
-            c, pair = k - ones(X), 0
-            for i in range(k):
-                for j in range(i + 1, k):
-                    one, two = 1 << i, 1 << j
-                    both = (X >> i & 1) + (X >> j & 1)
-                    if both == 2:
-                        alive = sums[X] - sums[X ^ one] - sums[X ^ two] + sums[X ^ one ^ two]
-                        out[X, pair] += weight * rest**c / t**2 * alive
-                    elif both == 1:
-                        own = one if X & one else two
-                        out[X, pair] -= weight * rest ** (c - 1) / t * (sums[X] - sums[X ^ own])
-                    else:
-                        out[X, pair] += weight * rest ** (c - 2) * sums[X]
-                    pair += 1
+    for X in range(1 << k):
+        c, pair = k - ones(X), 0
+        for i in range(k):
+            for j in range(i + 1, k):
+                one, two = 1 << i, 1 << j
+                both = (X >> i & 1) + (X >> j & 1)
+                if both == 2:
+                    alive = sums[X] - sums[X ^ one] - sums[X ^ two] + sums[X ^ one ^ two]
+                    out[X, pair] += weight * rest**c / t**2 * alive
+                elif both == 1:
+                    own = one if X & one else two
+                    out[X, pair] -= weight * rest ** (c - 1) / t * (sums[X] - sums[X ^ own])
+                else:
+                    out[X, pair] += weight * rest ** (c - 2) * sums[X]
+                pair += 1

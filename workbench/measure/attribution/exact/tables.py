@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from workbench.measure.attribution.exact.groups import Groups
-from workbench.measure.attribution.exact.rules import interactions_of_leaf, quadrature, values_of_leaf
+from workbench.measure.attribution.exact.rules import quadrature, shares_of_leaf
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +45,46 @@ class Game:
     ratio: Floats | None
 
 
+class Steps(NamedTuple):
+    """The arrays of `Groups` that a table is filled from."""
+
+    first_bit: Ints
+    bits: Ints
+    first_leaf: Ints
+    first_step: Ints
+    path: Ints
+    leaf: Ints
+    way: Ints
+
+
+class Players(NamedTuple):
+    """many: of each leaf; at: which of its players each step belongs to; target: which of its group's each one is.
+
+    The second and third have room for as many players as steps, from first_step of the leaf.
+    """
+
+    many: Ints
+    target: Ints
+    at: Ints
+
+
+class Around(NamedTuple):
+    """What the background does: ratio of covers, or histogram of patterns, group g's from first[g]."""
+
+    ratio: Floats
+    histogram: Floats
+    first: Ints
+
+
+class Room(NamedTuple):
+    """Where lines go: lines of group g from first[g], each of widths[g] numbers for members[g] players."""
+
+    members: Ints
+    widths: Ints
+    lines: Floats
+    first: Ints
+
+
 def starts(sizes: Ints) -> Ints:
     """Where each of the parts of these sizes starts, and the end of the last."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -63,16 +103,13 @@ def tables(groups: Groups, game: Game, histogram: Floats, pairs: bool = False) -
     places, places_first = _places(groups, game, member, member_first, pairs)
     first = starts((1 << groups.sizes) * np.diff(places_first))
     lines = np.zeros(first[-1])
-    steps = (groups.first_bit, groups.bits, groups.first_leaf, groups.first_step, groups.path)
-    count, target, at = _merge(*steps, game.player, member, member_first)
-    rules = [quadrature(k) for k in range(int(count.max(initial=0)) + 1)]
-    fill = _fill_pairs if pairs else _fill_values
-    ratio = np.zeros(0) if game.ratio is None else game.ratio
+    steps = Steps(*(getattr(groups, name) for name in Steps._fields))
+    players = Players(*_merge(steps, game.player, member, member_first))
+    rules = [quadrature(k) for k in range(int(players.many.max(initial=0)) + 1)]
+    around = Around(np.zeros(0) if game.ratio is None else game.ratio, histogram, starts(1 << groups.sizes))
+    room = Room(np.diff(member_first), np.diff(places_first), lines, first)
     rule_first = starts(np.array([rule.shape[1] for rule in rules]))
-    sizes = (np.diff(member_first), np.diff(places_first))
-    leaves = (groups.leaf, groups.way, game.worth, count, target, at)
-    background = (ratio, histogram, starts(1 << groups.sizes))
-    fill(*steps, *leaves, *background, rule_first, np.concatenate(rules, axis=1), *sizes, lines, first)
+    _fill(steps, players, around, game.worth, rule_first, np.concatenate(rules, axis=1), pairs, room)
     return Tables(lines, first, places, places_first)
 
 
@@ -90,19 +127,15 @@ def _places(groups: Groups, game: Game, member: Ints, member_first: Ints, pairs:
 
 
 @njit(cache=True)
-def _merge(
-    first_bit: Any, bits: Any, first_leaf: Any, first_step: Any, path: Any, player: Any, member: Any, member_first: Any
-) -> Any:  # pragma: no cover - compiled
-    """How many players each leaf has; which of its group's players they are; and which of them each step belongs to.
-
-    The second and third have room for as many players as steps, from first_step of the leaf.
-    """
+def _merge(steps: Any, player: Any, member: Any, member_first: Any) -> Any:  # pragma: no cover - compiled
+    """What `Players` holds."""
+    first_step, path = steps.first_step, steps.path
     count, target, at = np.zeros(len(first_step) - 1, np.int64), np.zeros(len(path), np.int64), np.zeros_like(path)
-    for g in range(len(first_bit) - 1):
-        for leaf in range(first_leaf[g], first_leaf[g + 1]):
+    for g in range(len(steps.first_bit) - 1):
+        for leaf in range(steps.first_leaf[g], steps.first_leaf[g + 1]):
             start = first_step[leaf]
             for step in range(start, first_step[leaf + 1]):
-                who, place, found = player[bits[first_bit[g] + path[step]]], 0, 0
+                who, place, found = player[steps.bits[steps.first_bit[g] + path[step]]], 0, 0
                 while member[member_first[g] + place] != who:
                     place += 1
                 while found < count[leaf] and target[start + found] != place:
@@ -114,39 +147,26 @@ def _merge(
 
 @njit(cache=True)
 def _failing(
-    g: int,
-    place: int,
-    first_bit: Any,
-    bits: Any,
-    first_step: Any,
-    path: Any,
-    leaf: Any,
-    way: Any,
-    k: int,
-    at: Any,
-    ratio: Any,
-    histogram: Any,
-    pattern_first: Any,
-    codes: Any,
+    g: int, place: int, steps: Any, k: int, at: Any, around: Any, codes: Any
 ) -> Any:  # pragma: no cover - compiled
     """The background's share [2^k] by the set of players that fail; and in codes that set for every pattern."""
-    failing = np.zeros(1 << k)
+    failing, told = np.zeros(1 << k), len(around.histogram) > 0
     for pattern in range(len(codes)):
         fails = 0
-        for step in range(first_step[place], first_step[place + 1]):
-            if (pattern >> path[step] & 1) != way[step]:
+        for step in range(steps.first_step[place], steps.first_step[place + 1]):
+            if (pattern >> steps.path[step] & 1) != steps.way[step]:
                 fails |= 1 << at[step]
         codes[pattern] = fails
-        if len(histogram):
-            failing[fails] += histogram[pattern_first[g] + pattern]
-    if len(histogram):
+        if told:
+            failing[fails] += around.histogram[around.first[g] + pattern]
+    if told:
         return failing
     # Path-dependent: every player fails on its own account.
     holds = np.ones(k)
-    node = leaf[place]
-    for step in range(first_step[place + 1] - 1, first_step[place] - 1, -1):
-        holds[at[step]] *= ratio[node]
-        node = bits[first_bit[g] + path[step]]
+    node = steps.leaf[place]
+    for step in range(steps.first_step[place + 1] - 1, steps.first_step[place] - 1, -1):
+        holds[at[step]] *= around.ratio[node]
+        node = steps.bits[steps.first_bit[g] + steps.path[step]]
     for A in range(1 << k):
         failing[A] = 1.0
         for i in range(k):
@@ -155,87 +175,49 @@ def _failing(
 
 
 @njit(cache=True)
-def _fill_values(
-    first_bit: Any,
-    bits: Any,
-    first_leaf: Any,
-    first_step: Any,
-    path: Any,
-    leaf: Any,
-    way: Any,
-    worth: Any,
-    count: Any,
-    target: Any,
-    at: Any,
-    ratio: Any,
-    histogram: Any,
-    pattern_first: Any,
-    rule_first: Any,
-    rule: Any,
-    members: Any,
-    widths: Any,
-    lines: Any,
-    first: Any,
+def _fill(
+    steps: Any, players: Any, around: Any, worth: Any, rule_first: Any, rule: Any, pairs: bool, room: Any
 ) -> None:  # pragma: no cover - compiled
-    wide = worth.shape[1]
-    for g in range(len(first_bit) - 1):
-        codes = np.empty(1 << (first_bit[g + 1] - first_bit[g]), np.int64)
-        for place in range(first_leaf[g], first_leaf[g + 1]):
-            k = count[place]
-            failing = _failing(
-                g, place, first_bit, bits, first_step, path, leaf, way, k, at, ratio, histogram, pattern_first, codes
-            )
-            given = np.zeros((1 << k, k))
-            values_of_leaf(failing, k, rule, rule_first[k], rule_first[k + 1], given)
-            for pattern in range(len(codes)):
-                X, line = (1 << k) - 1 - codes[pattern], first[g] + pattern * widths[g]
-                for i in range(k):
-                    for output in range(wide):
-                        position = line + target[first_step[place] + i] * wide + output
-                        lines[position] += given[X, i] * worth[leaf[place], output]
+    for g in range(len(steps.first_bit) - 1):
+        codes = np.empty(1 << (steps.first_bit[g + 1] - steps.first_bit[g]), np.int64)
+        for place in range(steps.first_leaf[g], steps.first_leaf[g + 1]):
+            k, start = players.many[place], steps.first_step[place]
+            failing = _failing(g, place, steps, k, players.at, around, codes)
+            given = np.zeros((1 << k, k * (k - 1) // 2 if pairs else k))
+            shares_of_leaf(failing, k, rule, rule_first[k], rule_first[k + 1], pairs, given)
+            own, target = worth[steps.leaf[place]], players.target[start : start + k]
+            held = np.int64(1 << k) - 1 - codes
+            if pairs:
+                _add_pairs(given, held, own, target, room.members[g], room.lines, room.first[g], room.widths[g])
+            else:
+                _add_values(given, held, own, target, room.lines, room.first[g], room.widths[g])
 
 
 @njit(cache=True)
-def _fill_pairs(
-    first_bit: Any,
-    bits: Any,
-    first_leaf: Any,
-    first_step: Any,
-    path: Any,
-    leaf: Any,
-    way: Any,
-    worth: Any,
-    count: Any,
-    target: Any,
-    at: Any,
-    ratio: Any,
-    histogram: Any,
-    pattern_first: Any,
-    rule_first: Any,
-    rule: Any,
-    members: Any,
-    widths: Any,
-    lines: Any,
-    first: Any,
+def _add_values(
+    given: Any, held: Any, worth: Any, target: Any, lines: Any, first: int, width: int
 ) -> None:  # pragma: no cover - compiled
-    wide = worth.shape[1]
-    for g in range(len(first_bit) - 1):
-        codes = np.empty(1 << (first_bit[g + 1] - first_bit[g]), np.int64)
-        for place in range(first_leaf[g], first_leaf[g + 1]):
-            k = count[place]
-            failing = _failing(
-                g, place, first_bit, bits, first_step, path, leaf, way, k, at, ratio, histogram, pattern_first, codes
-            )
-            given = np.zeros((1 << k, k * (k - 1) // 2))
-            interactions_of_leaf(failing, k, rule, rule_first[k], rule_first[k + 1], given)
-            for pattern in range(len(codes)):
-                X, line, pair = (1 << k) - 1 - codes[pattern], first[g] + pattern * widths[g], 0
-                for i in range(k):
-                    for j in range(i + 1, k):
-                        one, two = target[first_step[place] + i], target[first_step[place] + j]
-                        low, high = min(one, two), max(one, two)
-                        among = low * members[g] - low * (low + 1) // 2 + high - low - 1
-                        for output in range(wide):
-                            worthy = given[X, pair] * worth[leaf[place], output]
-                            lines[line + among * wide + output] += worthy
-                        pair += 1
+    """Add to the line of each pattern what its players get, whose tests held [patterns] says hold."""
+    wide = len(worth)
+    for pattern in range(len(held)):
+        X, line = held[pattern], first + pattern * width
+        for i in range(len(target)):
+            for output in range(wide):
+                lines[line + target[i] * wide + output] += given[X, i] * worth[output]
+
+
+@njit(cache=True)
+def _add_pairs(
+    given: Any, held: Any, worth: Any, target: Any, members: int, lines: Any, first: int, width: int
+) -> None:  # pragma: no cover - compiled
+    """The same for pairs of players."""
+    wide = len(worth)
+    for pattern in range(len(held)):
+        X, line, pair = held[pattern], first + pattern * width, 0
+        for i in range(len(target)):
+            for j in range(i + 1, len(target)):
+                low, high = min(target[i], target[j]), max(target[i], target[j])
+                among = low * members - low * (low + 1) // 2 + high - low - 1
+                for output in range(wide):
+                    lines[line + among * wide + output] += given[X, pair] * worth[output]
+                pair += 1
