@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.models.portable.stand_ins import SECOND
 from workbench.models.protocol import Piece, Plain
 
 FITTED_IN_PARAMS = {
@@ -112,7 +113,15 @@ def _read_answers(estimator: Any, params: dict[str, Plain], arrays: dict[str, ND
     if hasattr(estimator, "best_params_") and not hasattr(estimator, "best_estimator_"):
         params["refit_"] = False
     if hasattr(estimator, "_curve_scorer"):
-        params["pos_label_"] = plain(estimator._curve_scorer._get_pos_label())
+        params["pos_label_"] = plain(_tuned_for(estimator._curve_scorer))
+
+
+def _tuned_for(scorer: Any) -> Any:
+    """The positive class of a threshold's scorer; one in an environment of its own only shows its attributes."""
+    ask = getattr(scorer, "_get_pos_label", None)
+    if ask is not None:
+        return ask()
+    return scorer.options.get("pos_label", 1 if scorer.metric in SECOND else None)
 
 
 def public_name(cls: type) -> str:

@@ -2,7 +2,7 @@
 
 joblib's arrays of objects are pickles inside the pickle, which joblib itself would load without any list: they are
 read by the same unpickler. Three names are on the list and held to what they may do: functools.partial, dill's
-`_load_type` and numpy's `_ufunc_reconstruct`.
+`_load_type` and numpy's `_ufunc_reconstruct`. Names of some modules are read as `stand_ins`.
 """
 
 import functools
@@ -10,6 +10,8 @@ import pickle
 from typing import IO, Any
 
 import numpy as np
+
+from .stand_ins import MODULES, Called, stand_in
 
 WRAPPERS = (
     ("joblib.numpy_pickle", "NumpyArrayWrapper"),
@@ -21,6 +23,14 @@ TYPES = {one.__name__: one for one in (bool, bytes, complex, dict, float, int, l
 
 class Refused(Exception):  # noqa: N818
     """The file asks for what it must not."""
+
+
+def _loaded(load: Any) -> Any:
+    """What a file holds. Raises Refused where it calls a stand-in."""
+    try:
+        return load()
+    except Called as error:
+        raise Refused(str(error)) from error
 
 
 class _Array:
@@ -83,6 +93,8 @@ class _Held:
             return super().find_class(module, name)  # type: ignore[misc]
         if (module, name) not in self.allowed:
             raise Refused(f"the pickle asks for {module}.{name}, which is not on the list")
+        if module in MODULES:
+            return stand_in(module, name)
         if name == "_load_type":
             return plain_type
         if name == "_ufunc_reconstruct":
@@ -111,6 +123,9 @@ class Plain(_Held, pickle.Unpickler):
         super().__init__(file)
         self.allowed = allowed
 
+    def load(self) -> Any:
+        return _loaded(super().load)
+
 
 _Python: Any = pickle._Unpickler
 
@@ -123,6 +138,9 @@ class Unpickler(_Held, _Python):  # type: ignore[misc]
     def __init__(self, file: IO[bytes], allowed: "frozenset[tuple[str, str]] | None") -> None:
         _Python.__init__(self, file)
         self.file, self.allowed = file, allowed
+
+    def load(self) -> Any:
+        return _loaded(super().load)
 
     def load_build(self) -> None:
         _Python.load_build(self)
