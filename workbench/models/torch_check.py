@@ -19,7 +19,8 @@ LARGEST = 1 << 30
 
 TARGETS = re.compile(
     r"torch\.ops\.(aten|prims|higher_order)\.\w+(\.\w+)?|math\.(ceil|floor|trunc|sqrt)|torch\.sym_\w+|torch\._check\w*"
-    r"|torch\.ops\.workbench\.(tree_ensemble|tree_classes)\.default"  # ours, which hold what they get against itself
+    # Ours, which hold what they get against itself.
+    r"|torch\.ops\.workbench\.(tree_ensemble|tree_classes|row_steps|two_classes|votes)\.default"
     r"|_operator\.(add|sub|mul|floordiv|truediv|mod|pow|neg|pos|ge|le|gt|lt|eq|ne|and_|or_|xor|getitem)"
 )
 WORDS = re.compile(r"[^\W\d]\w*")

@@ -15,7 +15,7 @@ import inspect
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.models.edge import EdgeColumn, EdgeSpec
+from workbench.models.edge_rows import RowReader
 from workbench.models.inputs import conform
 from workbench.models.protocol import Input, Kind, Label, ModelError, Outputs, Piece, Plain
 from workbench.models.torch_check import refuse_code
@@ -32,6 +33,8 @@ from workbench.models.torch_check import refuse_code
 if TYPE_CHECKING:
     import pandas as pd
     import torch
+
+    from workbench.models.tree_kernel.direct import Direct
 
 FORMAT = 1
 """Version of what `workbench.json` says. A newer one is refused."""
@@ -57,6 +60,16 @@ class Card:
     rows: int = ROWS
     source: str = ""
     """What it was lifted from: kind and version."""
+
+    @cached_property
+    def reader(self) -> RowReader:
+        return RowReader(self.edge, self.inputs)
+
+    @cached_property
+    def labels(self) -> NDArray[np.generic]:
+        """The classes as an array of their own type; mixed ones as objects, so that 1 stays a number beside "a"."""
+        one_type = len({type(value) for value in self.classes}) == 1 and not isinstance(self.classes[0], str)
+        return np.array(list(self.classes), dtype=None if one_type else object)
 
     def to_plain(self) -> dict[str, Plain]:
         inputs: list[Plain] = [
@@ -87,22 +100,58 @@ class Card:
             raise ModelError(f"the file's {CARD} lacks or garbles {error}: make the file anew") from error
 
 
-def answers(call: Call, card: Card, frame: pd.DataFrame, at_once: int | None = None) -> Outputs:
+def answers(
+    call: Call, card: Card, frame: pd.DataFrame, at_once: int | None = None, direct: Direct | None = None
+) -> Outputs:
     """A module's answers to raw rows, block by block; 0 rows give empty answers of the right shapes.
 
     call: numbers [n, a], codes [n, b] → named outputs ("scores" or "values", "label", "raw"). at_once: rows of a block,
-    as the card says if left out.
+    as the card says if left out. direct: the same for one row, where there is a shorter way.
     Raises ModelError for rows the edge cannot read.
     """
+    numbers, codes = card.reader.read(frame) or _encoded(card, frame)
+    if direct is not None and len(numbers) == 1:
+        return _outputs(card, direct.row(numbers, codes))
+    return _outputs(card, asked(call, numbers, codes, at_once or card.rows))
+
+
+def _encoded(card: Card, frame: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    read = card.edge.encode_plain(frame) or card.edge.encode(conform(frame, card.inputs))
+    return read["numbers"], read["codes"]
+
+
+def asked(call: Call, numbers: NDArray[np.float64], codes: NDArray[np.int64], at_once: int) -> dict[str, NDArray[Any]]:
+    """A module's named outputs for numbers [n, a] and codes [n, b], at most `at_once` rows at a time."""
     import torch
 
-    read = card.edge.encode_plain(frame) or card.edge.encode(conform(frame, card.inputs))
     found: list[Mapping[str, NDArray[Any]]] = []
     with torch.inference_mode():
-        for numbers, codes, rows in _blocks(read["numbers"], read["codes"], at_once or card.rows):
-            named = call(torch.from_numpy(numbers), torch.from_numpy(codes))
+        for block, code, rows in _blocks(numbers, codes, at_once):
+            named = call(torch.from_numpy(block), torch.from_numpy(code))
             found.append({name: tensor.detach().cpu().numpy()[:rows] for name, tensor in named.items()})
-    return _outputs(card, {name: np.concatenate([block[name] for block in found]) for name in found[0]})
+    if len(found) == 1:
+        return dict(found[0])
+    return {name: np.concatenate([block[name] for block in found]) for name in found[0]}
+
+
+def ask(
+    call: Call,
+    direct: Direct | None,
+    numbers: NDArray[Any],
+    codes: NDArray[np.int64] | None = None,
+    at_once: int = ROWS,
+) -> dict[str, NDArray[Any]]:
+    """Rows that are arrays already, as named arrays: the way of one row that costs least.
+
+    numbers [n, a]: the edge's number columns in its order, NaN where missing, of any width and layout; codes int64
+    [n, b]: places in its vocabularies (see `edge`), left out where it reads none. "scores" [n, k] or "values" [n],
+    "label" [n] (places of classes), "raw": what the model has.
+    """
+    numbers = np.asarray(numbers)
+    if direct is not None and len(numbers) == 1:
+        return direct.row(numbers, codes)
+    ready = np.ascontiguousarray(numbers, dtype=np.float64)
+    return asked(call, ready, np.zeros((len(ready), 0), dtype=np.int64) if codes is None else codes, at_once)
 
 
 def _blocks(
@@ -128,25 +177,19 @@ def _outputs(card: Card, found: Mapping[str, NDArray[Any]]) -> Outputs:
         classes=card.classes,
         scores=_float64(found.get("scores")),
         values=_float64(found.get("values")),
-        labels=None if label is None or not card.classes else _decided(card.classes, label),
+        labels=None if label is None or not card.classes else _decided(card.labels, label),
         raw=_float64(found.get("raw")),
     )
 
 
-def _decided(classes: Sequence[Label], label: NDArray[Any]) -> NDArray[np.generic]:
+def _decided(labels: NDArray[np.generic], label: NDArray[Any]) -> NDArray[np.generic]:
     """Classes of their places; None for -1, a row without an answer."""
-    named: NDArray[Any] = labels(classes)[label]
+    named: NDArray[Any] = labels[label]
     if (label >= 0).all():
         return named
     named = named.astype(object)
     named[label < 0] = None
     return named
-
-
-def labels(classes: Sequence[Label]) -> NDArray[np.generic]:
-    """Classes as an array of their own type; mixed ones as objects, so that 1 stays a number beside "a"."""
-    one_type = len({type(value) for value in classes}) == 1 and not isinstance(classes[0], str)
-    return np.array(list(classes)) if one_type else np.array(list(classes), dtype=object)
 
 
 def _float64(array: NDArray[Any] | None) -> NDArray[np.float64] | None:
@@ -200,9 +243,19 @@ class TorchModel:
 
         return flat(self._program) or self.module
 
+    @cached_property
+    def _direct(self) -> Direct | None:
+        from workbench.models.torch_run import direct
+
+        return direct(self._program) if self._at_once else None
+
     def predict(self, frame: pd.DataFrame) -> Outputs:
         """Raises ModelError naming columns that are missing or cannot be read."""
-        return answers(self._call, self.card, frame, self._at_once)
+        return answers(self._call, self.card, frame, self._at_once, self._direct)
+
+    def ask(self, numbers: NDArray[Any], codes: NDArray[np.int64] | None = None) -> dict[str, NDArray[Any]]:
+        """Rows that are arrays already (see `ask`)."""
+        return ask(self._call, self._direct, numbers, codes, self._at_once or self.card.rows)
 
     def _call(self, numbers: torch.Tensor, codes: torch.Tensor) -> Mapping[str, torch.Tensor]:
         if not self._foreign:

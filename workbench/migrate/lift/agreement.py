@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.migrate.lift.fuse import Prepared
 from workbench.migrate.lift.ops import Op
 from workbench.migrate.lift.tree_op import TreeEnsemble
 from workbench.models.protocol import ModelError
 from workbench.models.torch_file import Card
 from workbench.models.tree_kernel.program import thresholds
+from workbench.models.tree_kernel.steps import constants
 
 PROBES = 512
 SPECIAL = [np.nan, 0.0, -0.0, 1.0, -1.0, 1e-36, np.inf, -np.inf, 1.6e9]
@@ -33,9 +35,11 @@ def agree(one: torch.export.ExportedProgram, other: torch.export.ExportedProgram
 
 
 def probes(op: Op, card: Card) -> tuple[Tensor, Tensor]:
-    """Numbers and codes of PROBES rows: thresholds of the trees and their neighbours, special values, any category."""
+    """Numbers and codes of PROBES rows: thresholds of the trees, constants of the steps before them and the neighbours
+    of both, special values, any category."""
     rng = np.random.default_rng(0)
     edges = [thresholds(part.program.numpy()) for part in op.modules() if isinstance(part, TreeEnsemble)]
+    edges += [constants(part.steps.numpy()) for part in op.modules() if isinstance(part, Prepared)]
     limits = np.concatenate([*edges, rng.normal(size=64)])
     near = np.concatenate([limits, np.nextafter(limits, np.inf), np.nextafter(limits, -np.inf), rng.normal(size=64)])
     columns = card.edge.columns

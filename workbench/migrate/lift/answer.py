@@ -67,8 +67,8 @@ def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
         return torch.softmax(raw, dim=1)
     if link in ("sigmoid", "sigmoid-ova"):
         scale = float(config["link_scale"])  # type: ignore[arg-type]
-        # The product is also a copy side by side: torch's sigmoid has other bits for values that lie apart.
-        return torch.sigmoid(raw * scale)
+        # Not torch's sigmoid: its bits change with a value's place among the others.
+        return 1.0 / (torch.exp(-(raw * scale)) + 1.0)
     if link in ("sigmoid-shares", "huber-shares", "huber"):
         chance = torch.sigmoid(raw) if link == "sigmoid-shares" else (raw.clamp(-1.0, 1.0) + 1.0) / 2.0
         return chance if link == "huber" else _shares(chance)

@@ -26,7 +26,7 @@ from workbench.migrate.lift.columns import Context, Reread, Source, sources_of
 from workbench.migrate.lift.columns import answer as answer_of
 from workbench.migrate.lift.fuse import direct_of, fused
 from workbench.migrate.lift.ops import Arrays, Op, from_plain, to_plain
-from workbench.migrate.lift.tree_op import has_trees, one_form
+from workbench.migrate.lift.tree_op import has_two_forms, one_form
 from workbench.models.protocol import Input, Kind, Label, Model, Outputs, Piece, Plain
 from workbench.models.torch_file import CARD, COMPILED, ROWS, Card, answers, ask, packed
 
@@ -95,7 +95,7 @@ class Lifted:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         extra, program = {CARD: json.dumps(self.card.to_plain())}, self.export()
-        if has_trees(self.module.op):
+        if has_two_forms(self.module.op):
             compiled = self.export(portable=False)
             agree(program, compiled, self.module.op, self.card)
             extra[COMPILED] = packed(compiled)

@@ -143,6 +143,7 @@ class TreeEnsemble(Op):
     """
 
     name = "tree-ensemble"
+    two_forms = True
     program: Tensor
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
@@ -162,6 +163,7 @@ class TreeClasses(Op):
     """
 
     name = "tree-classes"
+    two_forms = True
 
     def forward(self, x: Tensor, codes: Tensor) -> Outputs:
         said: Any = self.config
@@ -170,13 +172,13 @@ class TreeClasses(Op):
         return {"scores": scores, "label": label, "raw": raw}
 
 
-_RULES = {"raw>0": 0, "raw>=0": 1, "argmax": 2}
+RULES = {"raw>0": 0, "raw>=0": 1, "argmax": 2}
 
 
 def two_classes(trees: Op, answer: Op) -> Op | None:
     """Both as one op; None where there is more to answer than two classes by a sigmoid."""
     said: Any = answer.config
-    fits = said["task"] != "regression" and said["link"] == "sigmoid" and said["label"] in _RULES
+    fits = said["task"] != "regression" and said["link"] == "sigmoid" and said["label"] in RULES
     if not (isinstance(trees, TreeEnsemble) and trees.config["outputs"] == 1 and fits):
         return None
     if not (said["scores"] and said["raw"]) or said.get("unanswered") or (said["float32"] and not trees.single):
@@ -184,22 +186,26 @@ def two_classes(trees: Op, answer: Op) -> Op | None:
     config: dict[str, Plain] = {
         "single": bool(said["float32"]),
         "scale": float(said["link_scale"]),
-        "rule": _RULES[said["label"]],
+        "rule": RULES[said["label"]],
     }
     return TreeClasses(config, {}, [trees, answer])
 
 
 def one_form(op: Op, portable: bool) -> Op:
-    """The op with one form of each ensemble in it: torch's own operators (portable), or the kernel's words alone."""
-    if isinstance(op, TreeEnsemble) and portable:
-        return op.parts[0]  # type: ignore[return-value]
-    parts = [] if isinstance(op, TreeEnsemble) else [one_form(part, portable) for part in op.parts]  # type: ignore[arg-type]
-    if isinstance(op, TreeClasses) and portable:
-        return Chain({}, {}, parts)
+    """The op with one form of each part that has two: torch's own operators (portable), or the kernels' words alone."""
+    if two_forms(op) and portable:
+        parts = [one_form(part, portable) for part in op.parts]  # type: ignore[arg-type]
+        return parts[0] if len(parts) == 1 else Chain({}, {}, parts)
+    own: Any = [] if two_forms(op) and not isinstance(op, TreeClasses) else op.parts
     twin = copy(op)
-    twin._modules = {"parts": nn.ModuleList(parts)}
+    twin._modules = {"parts": nn.ModuleList([one_form(part, portable) for part in own])}
     return twin
 
 
-def has_trees(op: Op) -> bool:
-    return any(isinstance(part, TreeEnsemble) for part in op.modules())
+def two_forms(op: nn.Module) -> bool:
+    """Whether it is a compiled form, and its parts the same in torch's own operators."""
+    return bool(getattr(op, "two_forms", False))
+
+
+def has_two_forms(op: Op) -> bool:
+    return any(two_forms(part) for part in op.modules())

@@ -278,7 +278,7 @@ def few(
 
 @kept
 def prepare(raw: Any, chance: Any, rows: Any, single: Any, scale: Any) -> None:  # pragma: no cover - compiled
-    """From the margins to what torch takes the sigmoid of (single: the exponential)."""
+    """From the margins to what torch takes the exponential of."""
     _prepare(raw, chance, rows, single, scale)
 
 
@@ -290,14 +290,14 @@ def _prepare(to: Writer, raw: Num, chance: Num, rows: Num, single: Num, scale: N
         power = to.single((to.number(0.0) - to.single(margin)) * to.single(scale))
         most = to.number(float(np.float32(88.7)))
         power = to.where(power > most, most, power)
-        to.put(to.where(single != 0, power, margin * scale), chance, row)
+        to.put(to.where(single != 0, power, to.number(-1.0) * (margin * scale)), chance, row)
 
 
 @kept
 def finish(
     raw: Any, chance: Any, rows: Any, single: Any, rule: Any, scores: Any, label: Any
 ) -> None:  # pragma: no cover - compiled
-    """From margins and torch's answer to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
+    """From margins and their exponentials to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
     _classes(raw, chance, rows, single, rule, scores, label)
 
 
@@ -305,12 +305,29 @@ def finish(
 def _classes(to: Writer, raw: Num, chance: Num, rows: Num, single: Num, rule: Num, scores: Num, label: Num) -> None:
     one, narrow = to.number(1.0), single != 0
     with to.loop(rows) as row:
-        chosen_by, margin = to.float_at(chance, row), to.float_at(raw, row)
+        power, margin = to.float_at(chance, row), to.float_at(raw, row)
         # The same holds for a sum and a quotient of two float32 (Figueroa 1995).
-        rounded = to.single(one / to.single(to.single(chosen_by) + 1.0))
-        second = to.where(narrow, rounded, chosen_by)
+        rounded = to.single(one / to.single(to.single(power) + 1.0))
+        second = to.where(narrow, rounded, one / (power + 1.0))
         first = to.where(narrow, to.single(one - second), one - second)
         to.put(first, scores, row * 2)
         to.put(second, scores, row * 2 + 1)
         chosen = to.where(rule == 0, margin > 0.0, to.where(rule == 1, margin >= 0.0, second > first))
         to.put(to.as_int(chosen), label, row)
+
+
+@kept
+def vote(scores: Any, rows: Any, classes: Any, label: Any) -> None:  # pragma: no cover - compiled
+    """The first of the highest scores, as torch's argmax. Addresses: scores float64 [n, classes], label int64 [n]."""
+    _vote(scores, rows, classes, label)
+
+
+@written("iiii")
+def _vote(to: Writer, scores: Num, rows: Num, classes: Num, label: Num) -> None:
+    with to.loop(rows) as row:
+        best = to.variable(to.integer(0))
+        with to.loop(classes, 1) as k:
+            now, other = to.float_at(scores, row * classes + best.now), to.float_at(scores, row * classes + k)
+            higher = (other > now) | ((other != other) & (now == now))
+            best.set(to.where(higher, k, best.now))
+        to.put(best.now, label, row)

@@ -38,6 +38,8 @@ _library.define(
     "tree_classes(Tensor numbers, Tensor codes, Tensor program, bool single, float scale, int rule)"
     " -> (Tensor, Tensor, Tensor)"
 )
+_library.define("two_classes(Tensor raw, bool single, float scale, int rule) -> (Tensor, Tensor, Tensor)")
+_library.define("votes(Tensor scores) -> Tensor")
 _library.define("row_steps(Tensor numbers, Tensor codes, Tensor steps, int width) -> Tensor")
 
 
@@ -84,6 +86,22 @@ def row_steps(numbers: Tensor, codes: Tensor, words: Tensor, width: int) -> Tens
         return steps_on_cpu(numbers, codes, words, width)
     found: Tensor = torch.ops.workbench.row_steps.default(numbers, codes, words, width)
     return found
+
+
+def two_classes(raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Margins [n, 1] → scores, label and margin, as `tree_classes`; the label of a margin that is NaN is -1."""
+    if _here(raw):
+        return two_on_cpu(raw, single, scale, rule)
+    found: tuple[Tensor, Tensor, Tensor] = torch.ops.workbench.two_classes.default(raw, single, scale, rule)
+    return found
+
+
+def votes(scores: Tensor) -> Tensor:
+    """The class with the highest score [n, k], the first of several: int64 [n]."""
+    if _here(scores):
+        return votes_on_cpu(scores)
+    label: Tensor = torch.ops.workbench.votes.default(scores)
+    return label
 
 
 def _here(numbers: Tensor) -> bool:
@@ -211,20 +229,52 @@ def classes_on_cpu(
     if kernels is None:
         return plain.tree_classes(numbers, codes, program, single, scale, rule)
     raw = _sums(kernels, asks, numbers, codes, program)
-    rows = numbers.shape[0]
+    return *_two(kernels, raw, single, scale, rule), raw.squeeze_(1)
+
+
+def _two(kernels: Any, raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor]:
+    rows = raw.shape[0]
     chance, scores, label = _empty((rows,)), _empty((rows, 2)), _empty((rows,), np.int64)
     kernels.prepare(raw.data_ptr(), chance.data_ptr(), rows, int(single), float(scale))
     # The exponential is torch's own, so that the portable form has the same bits.
-    _ = chance.exp_() if single else chance.sigmoid_()
+    chance.exp_()
     kernels.finish(raw.data_ptr(), chance.data_ptr(), rows, int(single), rule, scores.data_ptr(), label.data_ptr())
-    return scores, label, raw.squeeze_(1)
+    return scores, label
+
+
+def two_on_cpu(raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor, Tensor]:
+    kernels = compiled()
+    if kernels is None:
+        return _two_elsewhere(raw, single, scale, rule)
+    raw = raw.double().contiguous()
+    scores, label = _two(kernels, raw, single, scale, rule)
+    margin = raw[:, 0].clone()
+    return scores, label.masked_fill_(margin.isnan(), -1), margin
+
+
+def _two_elsewhere(raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor, Tensor]:
+    scores, label, margin = plain.two_classes(raw, single, scale, rule)
+    return scores, torch.where(margin.isnan(), -1, label), margin.clone()
+
+
+def votes_on_cpu(scores: Tensor) -> Tensor:
+    kernels = compiled()
+    if kernels is None:
+        return scores.argmax(dim=1)
+    scores = scores.double().contiguous()
+    label = _empty((scores.shape[0],), np.int64)
+    kernels.vote(scores.data_ptr(), *scores.shape, label.data_ptr())
+    return label
+
+
+def _votes_elsewhere(scores: Tensor) -> Tensor:
+    return scores.argmax(dim=1)
 
 
 def _classes_elsewhere(
     numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    _hold(numbers, codes, program, 1)
-    return plain.tree_classes(numbers, codes, program, single, scale, rule)
+    return plain.two_classes(_trees_elsewhere(numbers, codes, program, 1), single, scale, rule)
 
 
 def _sums_shape(numbers: Tensor, codes: Tensor, words: Tensor, outputs: int) -> Tensor:
@@ -234,9 +284,21 @@ def _sums_shape(numbers: Tensor, codes: Tensor, words: Tensor, outputs: int) -> 
 def _classes_shape(
     numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    rows, kind = numbers.shape[0], torch.float64
-    label = numbers.new_empty(rows, dtype=torch.int64)
-    return numbers.new_empty((rows, 2), dtype=kind), label, numbers.new_empty(rows, dtype=kind)
+    return _answers(numbers)
+
+
+def _two_shape(raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor, Tensor]:
+    return _answers(raw)
+
+
+def _answers(of: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    rows, kind = of.shape[0], torch.float64
+    label = of.new_empty(rows, dtype=torch.int64)
+    return of.new_empty((rows, 2), dtype=kind), label, of.new_empty(rows, dtype=kind)
+
+
+def _votes_shape(scores: Tensor) -> Tensor:
+    return scores.new_empty(scores.shape[0], dtype=torch.int64)
 
 
 _library.impl("tree_ensemble", trees_on_cpu, "CPU")
@@ -245,6 +307,12 @@ _library.impl("tree_classes", classes_on_cpu, "CPU")
 _library.impl("tree_classes", _classes_elsewhere, "CUDA")
 _library.impl("row_steps", steps_on_cpu, "CPU")
 _library.impl("row_steps", _steps_elsewhere, "CUDA")
+_library.impl("two_classes", two_on_cpu, "CPU")
+_library.impl("two_classes", _two_elsewhere, "CUDA")
+_library.impl("votes", votes_on_cpu, "CPU")
+_library.impl("votes", _votes_elsewhere, "CUDA")
+torch.library.register_fake("workbench::two_classes", _two_shape, lib=_library)
+torch.library.register_fake("workbench::votes", _votes_shape, lib=_library)
 torch.library.register_fake("workbench::tree_ensemble", _sums_shape, lib=_library)
 torch.library.register_fake("workbench::tree_classes", _classes_shape, lib=_library)
 torch.library.register_fake("workbench::row_steps", _sums_shape, lib=_library)
@@ -253,5 +321,7 @@ DIRECT: dict[Any, Callable[..., Any]] = {
     torch.ops.workbench.tree_ensemble.default: tree_ensemble,
     torch.ops.workbench.tree_classes.default: tree_classes,
     torch.ops.workbench.row_steps.default: row_steps,
+    torch.ops.workbench.two_classes.default: two_classes,
+    torch.ops.workbench.votes.default: votes,
 }
 """Our operators, and the shorter way to each for a graph that runs outside of torch's tracing."""

@@ -99,12 +99,16 @@ def tree_classes(
     numbers: Tensor, codes: Tensor, program: Tensor, single: bool, scale: float, rule: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Scores, label and margin (see `op.tree_classes`)."""
-    raw = tree_ensemble(numbers, codes, program)
+    return two_classes(tree_ensemble(numbers, codes, program), single, scale, rule)
+
+
+def two_classes(raw: Tensor, single: bool, scale: float, rule: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Margins [n, 1] → scores, label and margin."""
     if single:
         second = (1.0 / (torch.exp((-raw.float() * scale).clamp(max=88.7).double()).float() + 1.0)).double()
         scores = torch.cat([(1.0 - second).float().double(), second], dim=1)
     else:
-        second = torch.sigmoid(raw * scale)
+        second = 1.0 / (torch.exp(-(raw * scale)) + 1.0)
         scores = torch.cat([1.0 - second, second], dim=1)
     margin = raw[:, 0]
     chosen = margin > 0 if rule == 0 else margin >= 0 if rule == 1 else scores[:, 1] > scores[:, 0]

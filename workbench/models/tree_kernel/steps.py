@@ -31,6 +31,7 @@ STEP = {name: place for place, name in enumerate(["way", "dst", "src", "count", 
 
 WAYS = (
     "take",  # a: places [count] of registers
+    "constant",  # a: values [count]
     "minus",  # a: what is taken off [count]
     "over",  # a: what is divided by [count]
     "times",  # a: factors [count]
@@ -48,7 +49,6 @@ WAYS = (
     "bins",  # a: edges [count, c] sorted; b: the highest bin [count]; NaN stays
     "one-of",  # a: places [count] of registers; b: the value each is held against; NaN stays
     "product",  # a: places [count] of registers that are multiplied by
-    "weighted",  # a: weights [c, count] of c registers, added up one by one from the first
 )
 NUMBERED = {name: place for place, name in enumerate(WAYS)}
 
@@ -154,13 +154,13 @@ _NEEDS: dict[str, Callable[[dict[str, int]], _Needs]] = {
     "fill-number": lambda s: (s["count"], [(s["a"], s["count"]), (s["b"], 1)], []),
     "flag-number": lambda s: (s["count"], [(s["b"], 1)], []),
     "single-number": lambda s: (s["count"], [(s["b"], 1)], []),
+    "constant": lambda s: (1, [(s["a"], s["count"])], []),
     "take": lambda s: (1, [(s["a"], s["count"])], [s["a"]]),
     "one-of": lambda s: (1, [(s["a"], s["count"]), (s["b"], s["count"])], [s["a"]]),
     "product": _placed,
     "code": lambda s: (1, [(s["a"], s["b"] * s["count"])], []),
     "value": lambda s: (1, [(s["a"], s["c"]), (s["b"], (s["c"] + 2) * s["count"])], []),
     "bins": lambda s: (s["count"], [(s["a"], s["count"] * s["c"]), (s["b"], s["count"])], []),
-    "weighted": lambda s: (s["c"], [(s["a"], s["c"] * s["count"])], []),
 }
 """Of a step: how many registers it reads from src on, its constants (place, length), its lists of places."""
 
@@ -169,5 +169,5 @@ def constants(words: Ints) -> NDArray[np.float64]:
     """What of the constants are numbers of ordinary size: near them the steps change their answer."""
     start = len(STEPS_HEADER) + int(words[STEPS_HEADER["steps"]]) * len(STEP)
     found: NDArray[np.float64] = words[start:].view(np.float64)
-    found = found[np.isfinite(found) & ((np.abs(found) > 1e-300) | (found == 0))]
-    return found
+    ordinary: NDArray[np.float64] = found[np.isfinite(found) & ((np.abs(found) > 1e-300) | (found == 0))]
+    return ordinary

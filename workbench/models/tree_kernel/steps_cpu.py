@@ -72,16 +72,6 @@ def _value(row: _Row) -> None:
     row.copied(row.b, to.where(x != x, to.integer(1), known))
 
 
-def _weighted(row: _Row) -> None:
-    to = row.to
-    with to.loop(row.count) as k:
-        total = to.variable(to.float_at(row.registers, row.src) * row.said(row.a, k))
-        with to.loop(row.c, 1) as j:
-            weight = row.said(row.a, j * row.count + k)
-            total.set(total.now + to.float_at(row.registers, row.src + j) * weight)
-        to.put(total.now, row.registers, row.dst + k)
-
-
 def _single(row: _Row, x: Num) -> Num:
     rounded = row.to.single(x)
     return row.to.where(rounded == row.said(row.b), row.to.number(float("nan")), rounded)
@@ -91,6 +81,7 @@ def _ways(row: _Row) -> dict[str, Callable[[], None]]:
     to, each, said, whole = row.to, row.each, row.said, row.to.where
     return {
         "take": each(lambda x, i: row.at(i)),
+        "constant": each(lambda x, i: said(row.a, i)),
         "minus": each(lambda x, i: x - said(row.a, i)),
         "over": each(lambda x, i: x / said(row.a, i)),
         "times": each(lambda x, i: x * said(row.a, i)),
@@ -108,7 +99,6 @@ def _ways(row: _Row) -> dict[str, Callable[[], None]]:
         "bins": each(lambda x, i: _bin(row, x, i)),
         "one-of": each(lambda x, i: _one_of(row, i)),
         "product": each(lambda x, i: x * row.at(i)),
-        "weighted": lambda: _weighted(row),
     }
 
 

@@ -79,13 +79,9 @@ def _bins(s: _Step) -> Tensor:
     return _kept_nan(s.x, torch.minimum(found, s.whole(s.b, s.count)))
 
 
-def _weighted(s: _Step) -> Tensor:
-    x, weight = s.registers[:, s.src : s.src + s.c], s.floats(s.a, s.c, s.count)
-    return (x[:, :, None] * weight).cumsum(1)[:, -1]
-
-
 _WAYS: dict[str, Callable[[_Step], Tensor]] = {
     "take": lambda s: s.named,
+    "constant": lambda s: s.each(s.a).expand(len(s.codes), -1),
     "minus": lambda s: s.x - s.each(s.a),
     "over": lambda s: s.x / s.each(s.a),
     "times": lambda s: s.x * s.each(s.a),
@@ -103,7 +99,6 @@ _WAYS: dict[str, Callable[[_Step], Tensor]] = {
     "bins": _bins,
     "one-of": lambda s: _kept_nan(s.named, s.named == s.each(s.b)),
     "product": lambda s: s.x * s.named,
-    "weighted": _weighted,
 }
 
 
