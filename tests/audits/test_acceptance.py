@@ -67,7 +67,7 @@ def test_cases_lie_beside_the_evidence_masked_and_without_the_truth(scored: Scor
     before = scored.legacy.score
     assert before is not None
     assert first.legacy.score == pytest.approx(before[first.row])
-    assert first.legacy.answer == ("yes" if before[first.row] >= 0.5 else "no")
+    assert first.legacy.answer == ("target = yes" if before[first.row] >= 0.5 else "target = no")
     assert found["acceptance/progress"].status is Status.MANUAL
     assert found["acceptance/preference"].status is Status.ABSENT
     run(scored, (), tmp_path)

@@ -47,14 +47,24 @@ def _shown(values: pd.Series, roles: Roles, target: str) -> dict[str, str]:
     left_out = {target, *roles.ignore, *(name for name in (roles.weight,) if name)}
     masked = {*roles.personal, *roles.key}
     return {
-        str(name): "hidden" if name in masked else "missing" if pd.isna(value) else _plain(value)
+        str(name): "hidden" if name in masked else "missing" if pd.isna(value) else _plain(_own(value))
         for name, value in values.items()
         if name not in left_out
     }
 
 
+def _own(value: object) -> object:
+    """numpy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") and not isinstance(value, pd.Timestamp) else value
+
+
 def _plain(value: object) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) and not value.is_integer() else str(value)[:200]
+    """As people write it: digits in groups of three, a day without its midnight."""
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}" if value == value.normalize() else f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return f"{int(value):,}" if float(value).is_integer() else f"{value:,.6g}"
+    return str(value)[:200]
 
 
 def _said(scored: Scored, side: Side, row: int) -> Said:
@@ -68,5 +78,7 @@ def _said(scored: Scored, side: Side, row: int) -> Said:
     if scored.task.kind == "binary":
         positive = str(scored.task.positive)
         others = [str(label) for label in scored.classes if str(label) != positive]
-        return Said(answer=positive if place else (others[0] if len(others) == 1 else f"not {positive}"), score=score)
-    return Said(answer=str(scored.classes[place]), score=score)
+        answer = positive if place else (others[0] if len(others) == 1 else f"not {positive}")
+    else:
+        answer = str(scored.classes[place])
+    return Said(answer=f"{scored.task.target} = {answer}", score=score)

@@ -3,15 +3,32 @@
 from workbench.render.export import findings_csv
 from workbench.render.notebook import charts, show
 from workbench.render.pages import Chapter, page, report
-from workbench.render.review import Bar, Choice, Subject, Vote, decision, notice, policy, welcome
+from workbench.render.review import (
+    Bar,
+    CaseShown,
+    Choice,
+    ReasonShown,
+    SideShown,
+    Subject,
+    Vote,
+    case,
+    decision,
+    notice,
+    policy,
+    welcome,
+)
 from workbench.render.text import lines, marked
 
 __all__ = [
     "Bar",
+    "CaseShown",
     "Chapter",
     "Choice",
+    "ReasonShown",
+    "SideShown",
     "Subject",
     "Vote",
+    "case",
     "charts",
     "decision",
     "findings_csv",

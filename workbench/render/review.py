@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.render import place
@@ -23,6 +23,43 @@ class Bar:
     here: str = ""
     xsrf: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True)
+class ReasonShown:
+    """One reason behind a decision. weight: 0 to 100, of the largest shown; raises: towards the positive class."""
+
+    name: str
+    value: str
+    weight: int
+    raises: bool
+
+
+@dataclass(frozen=True)
+class SideShown:
+    """What one of the two models says of a case, whichever it is."""
+
+    answer: str
+    score: str
+    reasons: tuple[ReasonShown, ...] = ()
+
+
+@dataclass(frozen=True)
+class CaseShown:
+    """A case on the screen. case: its id; choices: what can be answered, {value: words}; chosen: the answer so far."""
+
+    case: str
+    number: int
+    of: int
+    done: int
+    why: str
+    row: Mapping[str, str]
+    same: bool
+    a: SideShown
+    b: SideShown
+    choices: Mapping[str, str]
+    chosen: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +121,11 @@ def notice(bar: Bar, title: str, paragraphs: Sequence[str] = ()) -> str:
 def welcome(bar: Bar, name: str, secret: str) -> str:
     """Where a link leads: nothing is used up until the person goes on, so that a mail program's preview uses none."""
     return _drawn("welcome.html.j2", bar, title=f"Review of {bar.migration}", name=name, secret=secret)
+
+
+def case(bar: Bar, shown: CaseShown, wrong: str = "") -> str:
+    """One case to judge, with what was answered before."""
+    return _drawn("case.html.j2", bar, title=f"Case {shown.number} of {shown.of}", shown=shown, wrong=wrong)
 
 
 def decision(bar: Bar, choice: Choice) -> str:

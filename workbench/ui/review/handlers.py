@@ -16,6 +16,7 @@ from workbench import ledger, render, store
 from workbench.ledger.entries import Verb
 from workbench.migration import Migration, MigrationError, open_migration
 from workbench.ui.review.doors import House
+from workbench.ui.review.judging import docket, judge, shown
 from workbench.ui.review.people import SESSION, Session
 from workbench.ui.review.reading import choice, seen_of
 
@@ -76,7 +77,7 @@ class Page(tornado.web.RequestHandler):
     def bar(self, here: str = "") -> render.Bar:
         doors = self.house.doors
         inside = self.session is not None or doors.mode == "open"
-        links = (("", "Evidence"), ("decide", "Decide")) if inside else ()
+        links = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide")) if inside else ()
         note = "Open on this machine, for reading: nobody logs in." if doors.mode == "open" else ""
         return render.Bar(
             doors.root, self.migration().name, who=self.login, links=links, here=here, note=note,
@@ -127,6 +128,44 @@ def _send(handler: Page, page: str) -> None:
     handler.set_header("Content-Security-Policy", "frame-ancestors 'none'")
     handler.set_header("Content-Type", "text/html; charset=utf-8")
     handler.write(page)
+
+
+class Cases(Page):
+    async def get(self) -> None:
+        login = self.login
+        given = await self.off(lambda: docket(self.house.folder, login))
+        if given.open:
+            self.redirect(f"{self.house.doors.root}cases/{given.open[0]}")
+            return
+        told = ["You have judged all of them. Thank you.", "You can look at them again, or go on to your decision."]
+        if not given.cases:
+            told = ["No cases were sampled yet: whoever runs the migration runs its acceptance notebook first."]
+        self.write(render.notice(self.bar("cases"), "Cases", told))
+
+
+class Case(Page):
+    async def get(self, number: str) -> None:
+        await self._show(int(number))
+
+    async def post(self, number: str) -> None:
+        given = {name: str(self.get_body_argument(name, "")) for name in ("case", "choice", "reason")}
+        house, login = self.house, self.login
+        try:
+            following = await self.off(
+                lambda: judge(house.folder, house.people.salt(), self.migration(), login, int(number), given)
+            )
+        except ledger.LedgerError as error:
+            self.set_status(HTTPStatus.CONFLICT)
+            await self._show(int(number), str(error))
+            return
+        self.redirect(f"{house.doors.root}cases{f'/{following}' if following else ''}", status=303)
+
+    async def _show(self, number: int, wrong: str = "") -> None:
+        house, login, bar = self.house, self.login, self.bar("cases")
+        one = await self.off(lambda: shown(house.folder, house.people.salt(), login, number))
+        if one is None:
+            raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
+        self.write(render.case(bar, one, wrong))
 
 
 class Decide(Page):

@@ -24,6 +24,7 @@ UNUSED = 3 * DAY
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS invitation (hash TEXT PRIMARY KEY, login TEXT NOT NULL, until REAL NOT NULL, used REAL);
+CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS session (hash TEXT PRIMARY KEY, login TEXT NOT NULL, began REAL NOT NULL, seen REAL NOT NULL,
   ended REAL);
 """
@@ -104,6 +105,12 @@ class People:
                 "UPDATE session SET ended = ? WHERE login = ? AND ended IS NULL", (self.now(), login)
             )
             return ended.rowcount
+
+    def salt(self) -> bytes:
+        """The server's own secret by which sides are shuffled: the same at every start."""
+        with self._open() as database:
+            database.execute("INSERT OR IGNORE INTO secret VALUES ('salt', ?)", (secrets.token_bytes(32),))
+            return bytes(database.execute("SELECT value FROM secret WHERE name = 'salt'").fetchone()[0])
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

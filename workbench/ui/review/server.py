@@ -36,6 +36,8 @@ def application(folder: Path, doors: Doors) -> tornado.web.Application:
     handlers: list[Any] = [
         (rf"{root}", pages.Journey),
         (rf"{root}notebook/([a-z][a-z0-9_]{{0,63}})", pages.Notebook),
+        (rf"{root}cases", pages.Cases),
+        (rf"{root}cases/([1-9]\d{{0,3}})", pages.Case),
         (rf"{root}decide", pages.Decide),
         (rf"{root}revoke", pages.Revoke),
         (rf"{root}login", pages.Login),

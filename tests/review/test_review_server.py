@@ -3,53 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
 
 import pytest
 from ledger_samples import keep
+from visitor import Visitor, come_in
 
 from workbench import ledger
 from workbench.evidence import Status
 from workbench.migration import open_migration
 from workbench.ui.review.doors import Doors
-from workbench.ui.review.people import People
 
 Served = Callable[..., str]
-
-
-class Visitor:
-    """A browser's bare bones: cookies, forms, no redirects followed unless asked."""
-
-    def __init__(self, address: str) -> None:
-        self.host = urlsplit(address).netloc
-        self.cookies: dict[str, str] = {}
-        self.page = ""
-        self.headers: dict[str, str] = {}
-
-    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> int:
-        connection = http.client.HTTPConnection(self.host, timeout=30)
-        given = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} | headers
-        body = None
-        if form is not None:
-            body = urlencode(form)
-            given.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        connection.request(method, path, body, given)
-        answer = connection.getresponse()
-        self.page = answer.read().decode("utf-8", "replace")
-        self.headers = {name.lower(): value for name, value in answer.getheaders()}
-        for cookie in answer.msg.get_all("Set-Cookie") or []:
-            name, _, value = cookie.split(";")[0].partition("=")
-            self.cookies[name] = value
-        connection.close()
-        return answer.status
-
-    def field(self, name: str) -> str:
-        found = re.search(rf'name="{name}" value="([^"]*)"', self.page)
-        assert found, f"no field {name}"
-        return found[1]
 
 
 @pytest.fixture
@@ -58,12 +24,6 @@ def ada(folder: Path, served: Served) -> Visitor:
     visitor = Visitor(served())
     come_in(visitor, folder, "ada")
     return visitor
-
-
-def come_in(visitor: Visitor, folder: Path, login: str) -> None:
-    path = f"/invite/{People(folder).invite(login)}"
-    assert visitor.ask("GET", path) == 200
-    assert visitor.ask("POST", path, {"_xsrf": visitor.field("_xsrf")}) == 302
 
 
 def decide(visitor: Visitor, decision: str = "approve", **more: str) -> int:
