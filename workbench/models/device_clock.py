@@ -22,7 +22,8 @@ class DeviceClock:
         """ns of the device since `start`, all that was queued included."""
         self._last.record()
         self._last.synchronize()
-        return int(round(1e6 * self._first.elapsed_time(self._last)))
+        milliseconds: float = self._first.elapsed_time(self._last)
+        return round(1e6 * milliseconds)
 
 
 def device_clock() -> DeviceClock | None:
