@@ -38,6 +38,29 @@ INDEX = {
         "test_store.py::test_a_second_process_is_refused_and_told_who_holds_it",
         "test_runner.py::test_while_one_run_goes_on_a_second_is_refused_and_ctrl_c_stops_it_clean",
     ],
+    "a flipped byte, a file that is gone": [
+        "ledger/test_chain.py::test_a_flipped_byte_of_evidence_or_run_is_named_with_its_file",
+        "ledger/test_chain.py::test_every_flipped_byte_is_named",
+        "ledger/test_chain.py::test_a_run_that_is_gone_and_a_ledger_that_is_gone_are_named",
+        "ledger/test_decisions.py::test_any_change_makes_a_decision_stale_at_once",
+    ],
+    "ledger lines removed, reordered, doubled, tail cut": [
+        "ledger/test_chain.py::test_what_is_removed_reordered_or_doubled_is_named",
+        "ledger/test_chain.py::test_a_tail_that_was_cut_is_named_by_run_and_by_checkpoint",
+        "ledger/test_chain.py::test_the_checkpoint_in_a_later_run_shows_a_cut_that_left_the_chain_whole",
+    ],
+    "killed while signing": ["ledger/test_chain.py::test_200_kills_while_signing_lose_and_double_nothing"],
+    "double click, replay": [
+        "ledger/test_chain.py::test_asked_twice_is_one_entry",
+        "review/test_review_server.py::test_a_double_click_and_a_replay_are_one_entry",
+    ],
+    "approval by the producer, twice, on what has changed": [
+        "ledger/test_decisions.py::test_whoever_made_the_evidence_is_refused_and_that_is_recorded",
+        "ledger/test_decisions.py::test_one_person_twice_and_through_two_doors_counts_once",
+        "ledger/test_decisions.py::test_a_decision_on_what_was_shown_before_a_change_is_refused",
+        "review/test_review_server.py::test_what_changed_since_it_was_shown_is_not_signed",
+    ],
+    "paths that lead out": ["review/test_review_server.py::test_there_is_no_way_to_a_file"],
     "empty, corrupt or huge notebook": [
         "test_runner.py::test_a_notebook_that_cannot_be_executed_is_refused_with_what_to_do",
         "test_runner.py::test_a_huge_notebook_is_refused_without_reading_it",
