@@ -18,7 +18,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.ui import schedule
+from workbench import store
+from workbench.runner import copy_notebooks
+from workbench.ui import schedule, schedule_run
 from workbench.ui.cli import main
 from workbench.ui.say import CliError
 from workbench.ui.schedule_times import Cron
@@ -233,3 +235,64 @@ def test_the_command(migration: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     ):  # fmt: skip
         assert main(["schedule", str(migration), *wrong]) == 3
         assert sentence in capsys.readouterr().err
+
+
+def staged(migration: Path, tmp_path: Path, name: str = "51_bias") -> Path:
+    """The copy of a notebook that a scheduler takes aside."""
+    copy_notebooks(migration)
+    (tmp_path / "staging").mkdir(exist_ok=True)
+    return Path(shutil.copy(migration / "notebooks" / f"{name}.ipynb", tmp_path / "staging"))
+
+
+def test_a_staged_notebook_finds_its_home(migration: Path, tmp_path: Path) -> None:
+    notebook = staged(migration, tmp_path)
+    assert schedule_run.home_of(notebook, tmp_path, {}) == migration.resolve()
+    twin = shutil.copytree(migration, tmp_path / "twin")
+    with pytest.raises(CliError, match=r"could be of: credit, twin.*parameter `migration`"):
+        schedule_run.home_of(notebook, tmp_path, {})
+    assert schedule_run.home_of(notebook, tmp_path, {"migration": "twin"}) == twin.resolve()
+    book = json.loads((twin / "notebooks" / "51_bias.ipynb").read_text())
+    book["cells"][0]["source"] = ["# Ours"]
+    (twin / "notebooks" / "51_bias.ipynb").write_text(json.dumps(book))
+    assert schedule_run.home_of(notebook, tmp_path, {}) == migration.resolve()
+    for wrong in ("..", "/etc", "nowhere", "staging"):
+        with pytest.raises(CliError, match="There is no migration"):
+            schedule_run.home_of(notebook, tmp_path, {"migration": wrong})
+
+
+@pytest.mark.slow
+def test_jupyter_scheduler_runs_a_notebook_through_our_runner(migration: Path, tmp_path: Path) -> None:
+    """Its own database, its own model of a job, its own life cycle; typed parameters; a wrong one fails by name."""
+    orm = pytest.importorskip("jupyter_scheduler.orm", reason="jupyter-scheduler is an extra and not installed")
+    from workbench.ui.schedule_manager import ExecutionManager
+
+    notebook = staged(migration, tmp_path)
+    url = f"sqlite:///{tmp_path / 'jobs.sqlite'}"
+    orm.create_tables(url)
+    assert ExecutionManager.validate(ExecutionManager, str(notebook))  # as jupyter-scheduler calls it
+
+    def done(**parameters: str) -> Any:
+        with orm.create_session(url)() as session:
+            job = orm.Job(
+                name="nightly", input_filename=notebook.name, runtime_environment_name="x", parameters=parameters,
+                output_formats=["ipynb", "html"],
+            )  # fmt: skip
+            session.add(job)
+            session.commit()
+            identity = job.job_id
+        places = {form: str(tmp_path / "staging" / f"out.{form}") for form in ("ipynb", "html")}
+        ExecutionManager(identity, str(tmp_path), url, {"input": str(notebook), **places}).process()
+        with orm.create_session(url)() as session:
+            return session.query(orm.Job).filter(orm.Job.job_id == identity).first()
+
+    good = done(min_group="35")
+    assert (good.status, good.status_message) == ("COMPLETED", None)
+    stored = store.latest(migration, "bias")
+    assert stored is not None
+    assert stored.evidence.params["min_group"] == 35
+    executed = json.loads((tmp_path / "staging" / "out.ipynb").read_text())
+    assert any(cell.get("outputs") for cell in executed["cells"])
+    assert "Is any group treated worse than before?" in (tmp_path / "staging" / "out.html").read_text()
+    wrong = done(min_grup="35")
+    assert wrong.status == "FAILED"
+    assert "did you mean 'min_group'" in wrong.status_message

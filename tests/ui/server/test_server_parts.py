@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ui.server.conftest import YAML
@@ -35,6 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Root:
     return Root(top / "root")
 
 
+@settings(max_examples=60)
 @given(st.lists(NAMES, max_size=4).map("/".join))
 def test_no_name_leads_out_of_the_root(root: Root, name: str) -> None:
     """Whatever is not refused is, links followed, below the root."""
@@ -98,6 +99,7 @@ def test_errors_tell_no_path_of_the_machine() -> None:
     assert (told["code"], "secret" in json.dumps(told)) == ("broke", False)
 
 
+@pytest.mark.slow
 def test_lab_waits_for_nothing_of_ours() -> None:
     """What the server imports when it starts is Jupyter's own, and a few small files."""
     heavy = ("pandas", "numpy", "torch", "pydantic", "ruamel", "ibis", "sklearn")

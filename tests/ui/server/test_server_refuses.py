@@ -219,7 +219,7 @@ def test_schemathesis_finds_no_server_error(server: Server, credit: dict[str, An
         [sys.executable, "-m", "schemathesis.cli", "run", str(FILE), "--url", server.api, "--header",
          f"Authorization: token {server.token}", "--checks",
          "not_a_server_error,content_type_conformance,response_schema_conformance", "--phases",
-         "examples,coverage,fuzzing", "--max-examples", "8", "--seed", "7", "--suppress-health-check", "all",
+         "coverage,fuzzing", "--max-examples", "3", "--seed", "7", "--suppress-health-check", "all",
          "--request-timeout", "60", "--no-color", "--exclude-path", "/migrations/{migration}/jobs/{job}/events"],
         capture_output=True, text=True, cwd=tmp_path,
     )  # fmt: skip
