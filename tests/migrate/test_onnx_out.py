@@ -119,6 +119,16 @@ def _held_against_its_library(name: str, classes: int, table: Any, tmp_path: Pat
     assert len(model.predict(X[:0])) == 0
 
 
+def test_a_column_that_nothing_reads_is_not_asked_for(table, tmp_path):
+    frame, y = table
+    X = frame[["city", "seen", "cents"]]
+    columns = make_column_transformer((StandardScaler(), ["seen"]), ("drop", ["city"]), remainder="passthrough")
+    estimator = make_pipeline(columns, LogisticRegression()).fit(X, y)
+    _, model = _written(lifted(estimator, X), tmp_path)
+    assert [one.name for one in model.inputs] == ["seen", "cents"]
+    np.testing.assert_allclose(model.predict(X).scores, estimator.predict_proba(X), rtol=0, atol=1e-12)
+
+
 def test_categories_of_trees_and_numbers_at_their_thresholds(table, tmp_path):
     frame, y = table
     X = frame[COLUMNS].assign(city=frame.city.astype("category"))[:1_000]

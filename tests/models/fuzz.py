@@ -78,10 +78,12 @@ def work(name: str, seed: int, start: int, to: Connection) -> None:
         tried(parser, whole)
     had = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_DATA, (had + SPARE, had + SPARE))
+    before = time.process_time()
     for number, data in files(parser, seed, start):
         to.send((number, None, 0.0))
-        start = time.process_time()
-        to.send((number, tried(parser, data), time.process_time() - start))
+        report, after = tried(parser, data), time.process_time()
+        to.send((number, report, after - before))
+        before = after
 
 
 def run(name: str, minutes: float, seed: int, keep: Path) -> int:

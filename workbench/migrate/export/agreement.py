@@ -69,8 +69,9 @@ def blocks(lifted: Lifted) -> list[pd.DataFrame]:
 
 
 def _frame(lifted: Lifted, rng: np.random.Generator, near: NDArray[np.float64], others: list[float]) -> pd.DataFrame:
-    columns = lifted.card.edge.columns
-    return pd.DataFrame({c.name: _values(c, rng, near, others) for c in columns})
+    read = {column.name: _values(column, rng, near, others) for column in lifted.card.edge.columns}
+    unread = {one.name: np.full(ROWS, np.nan) for one in lifted.inputs if one.name not in read}
+    return pd.DataFrame({**read, **unread})
 
 
 def _values(column: EdgeColumn, rng: np.random.Generator, near: NDArray[np.float64], others: list[float]) -> Any:
