@@ -103,3 +103,30 @@ def test_invite_adds_a_person_and_prints_a_link_that_works_once(
     people = People(ready)
     assert people.session(people.enter(link.rsplit("/", 1)[1])) is not None
     assert "1 session ended" in ask(capsys, "invite", "zoe", folder, "--shut-out")[1]
+
+
+def test_a_waiver_given_after_the_run_is_in_the_report(credit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(credit)
+    before = Path(ask(capsys, "report", folder)[1].strip()).read_text()
+    assert "Waived by" not in before
+    ask(capsys, "waive", folder, GAP, "--until", TODAY, "--reason", "The board knows")
+    after = Path(ask(capsys, "report", folder)[1].strip()).read_text()
+    assert "The board knows" in after
+    assert "1 thing blocks" not in after
+
+
+@pytest.mark.browser
+def test_a_report_is_printed_where_a_browser_is(
+    credit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    from workbench.render.pdf import BROWSERS
+
+    if not any(map(shutil.which, BROWSERS)):
+        pytest.skip("no Chromium to print with")
+    out = tmp_path / "report.pdf"
+    assert ask(capsys, "report", str(credit), "-o", str(out))[0] == 0
+    assert out.read_bytes().startswith(b"%PDF-")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "Install Chromium" in ask(capsys, "report", str(credit), "-o", str(out))[2]

@@ -1,6 +1,6 @@
 """`workbench export`: one file a stranger can check with nothing but a public key.
 
-    report.html                       the newest run's report
+    report.html, report.pdf           the newest run's report; the PDF where a browser could print it
     evidence/<audit>.json             of every audit, as it counts for the sign-off
     run/…                             the newest finished run, byte by byte
     ledger.jsonl                      who decided what
@@ -41,15 +41,18 @@ LARGEST = 512 * 1024**2
 """Bytes a bundle's files may have together: a reader must not be filled by what it checks."""
 
 
-def export(migration: Migration, path: Path) -> Path:
-    """Writes the bundle. Raises LedgerError where there is no finished run, or the ledger is damaged."""
+def export(migration: Migration, path: Path, more: Mapping[str, bytes] | None = None) -> Path:
+    """Writes the bundle. more: further files by name, e.g. report.pdf.
+
+    Raises LedgerError where there is no finished run, or the ledger is damaged.
+    """
     run = next((run for run in store.runs(migration.folder) if run.state == "done"), None)
     ledger = read(migration.folder)
     if run is None or not ledger.entries:
         raise LedgerError("There is no finished run to export yet. Make one: workbench run FOLDER")
     if wrong := [*ledger.problems, *store.verify(run.folder)]:
         raise LedgerError(f"What is stored is not as it was written: {wrong[0]}. See all: workbench verify FOLDER")
-    content = _content(migration, run, ledger)
+    content = _content(migration, run, ledger) | dict(more or {})
     content[STATEMENT] = _envelope(_statement(migration, content))
     _zip(path, content)
     return path

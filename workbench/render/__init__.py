@@ -3,6 +3,7 @@
 from workbench.render.export import findings_csv
 from workbench.render.notebook import charts, show
 from workbench.render.pages import Chapter, page, report
+from workbench.render.pdf import NoPdfError, pdf
 from workbench.render.review import (
     Bar,
     CaseShown,
@@ -24,6 +25,7 @@ __all__ = [
     "CaseShown",
     "Chapter",
     "Choice",
+    "NoPdfError",
     "ReasonShown",
     "SideShown",
     "Subject",
@@ -36,6 +38,7 @@ __all__ = [
     "marked",
     "notice",
     "page",
+    "pdf",
     "policy",
     "report",
     "show",

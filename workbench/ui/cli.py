@@ -186,7 +186,10 @@ def report(
     browser: Annotated[bool, typer.Option("--open", help="open it in the browser")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make sure the report is up to date with the stored evidence (one HTML file, offline) and print its path."""
+    """Make sure the report is up to date with the stored evidence (one file, offline) and print its path.
+
+    An output that ends in .pdf is printed by a headless Chromium, where there is one.
+    """
     from workbench.ui import showing
 
     showing.report(folder, output, browser=browser, as_json=as_json)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench import catalog, store
+from workbench import catalog, ledger, store
 from workbench.evidence import Evidence
-from workbench.migration import open_migration
+from workbench.migration import Migration, open_migration
 from workbench.runner import REPORT, migration_page
 from workbench.ui.journey import Standing, standing
 from workbench.ui.say import CliError, emit, out, typed
@@ -161,7 +162,11 @@ def report(folder: Path, output: Path | None, *, browser: bool, as_json: bool) -
         if not now.evidences:
             raise CliError(f"There is nothing to report yet. Run the journey first: workbench run {typed(folder)}")
         path = output or migration.folder / store.REPORTS / REPORT
-        store.write(path, migration_page(migration, now.evidences, _newest(folder)))
+        mark = ledger.read(migration.folder)
+        page = migration_page(
+            migration, now.evidences, _newest(folder), checkpoint=str(mark.checkpoint) if mark.lines else ""
+        )
+        store.write(path, _printed(page) if path.suffix.casefold() == ".pdf" else page)
     emit({"report": str(path)}, as_json)
     if not as_json:
         out(str(path))
@@ -169,15 +174,36 @@ def report(folder: Path, output: Path | None, *, browser: bool, as_json: bool) -
         webbrowser.open(path.resolve().as_uri())
 
 
+def _printed(page: str) -> bytes:
+    from workbench.render import NoPdfError, pdf
+
+    with tempfile.TemporaryDirectory(prefix="workbench-report-") as place:
+        file = Path(place) / REPORT
+        file.write_text(page, encoding="utf-8")
+        try:
+            return pdf(file)
+        except NoPdfError as error:
+            raise CliError(str(error)) from error
+
+
 def _held(folder: Path) -> Path | None:
-    """The report of a finished run, if that run has the newest evidence of everything."""
+    """The report of a finished run, if that run has the newest evidence of everything, as it counts today."""
     migration = open_migration(folder)
     newest = [store.latest(migration.folder, entry.name) for entry in catalog.discover() if entry.module]
     parts = [part for part in newest if part]
     for run in store.runs(migration.folder):
         if run.state == "done" and (run.folder / REPORT).exists() and parts:
-            return run.folder / REPORT if all(store.holds(run, part) for part in parts) else None
+            still = all(store.holds(run, part) for part in parts) and _waived_as_then(migration, run)
+            return run.folder / REPORT if still else None
     return None
+
+
+def _waived_as_then(migration: Migration, run: store.Run) -> bool:
+    """Whether the waivers that hold today are those that held when the run ended."""
+    assert run.record is not None
+    entries, then = ledger.read(migration.folder).entries, run.record.finished
+    before = ledger.current([entry for entry in entries if entry.at <= then], then.date())
+    return before == ledger.current(entries)
 
 
 def _newest(folder: Path) -> str:

@@ -8,9 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from workbench import ledger
+from workbench import ledger, store
 from workbench.ledger.entries import Verb
 from workbench.migration import open_migration
+from workbench.runner import REPORT
 from workbench.ui.say import CliError, emit, out, typed
 
 if TYPE_CHECKING:
@@ -113,12 +114,29 @@ def verify(where: Path, given: Sequence[str], checkpoint: str, *, as_json: bool)
 
 def export(folder: Path, output: Path | None, *, as_json: bool) -> None:
     migration = open_migration(folder)
-    path = ledger.export(migration, output or Path(f"{migration.folder.resolve().name}.evidence.zip"))
+    printed, why = _printed(migration)
+    path = ledger.export(migration, output or Path(f"{migration.folder.resolve().name}.evidence.zip"), printed)
     public = ledger.my_key().public
-    emit({"bundle": str(path), "public key": public}, as_json)
+    emit({"bundle": str(path), "public key": public, "without pdf": why}, as_json)
     if not as_json:
+        if why:
+            out(f"Without report.pdf: {why}", style="dim")
         out(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
         out(f"Anyone can check it, offline: workbench verify {typed(path)} --key {public}", hang=4)
+
+
+def _printed(migration: Migration) -> tuple[dict[str, bytes], str]:
+    """The newest report as PDF, or why there is none."""
+    from workbench.render import NoPdfError, pdf
+
+    run = next((run for run in store.runs(migration.folder) if run.state == "done"), None)
+    page = run.folder / REPORT if run else None
+    if page is None or not page.exists():
+        return {}, "there is no report"
+    try:
+        return {"report.pdf": pdf(page)}, ""
+    except NoPdfError as error:
+        return {}, str(error)
 
 
 def key(folder: Path, accept: str, owner: str, *, as_json: bool) -> None:
