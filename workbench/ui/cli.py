@@ -324,6 +324,17 @@ def invite(
     reviewing.invite(folder, login, role, url, shut_out=shut_out, as_json=as_json)
 
 
+@app.command(short_help="What this machine is, and can do at most")
+def hardware(
+    seconds: Annotated[float, typer.Option(min=0.01, metavar="S", help="to measure each figure for")] = 0.3,
+    as_json: Json = False,
+) -> None:
+    """What this machine is: processor, limits, memory, GPUs; and its measured memory bandwidth and matrix products."""
+    from workbench.ui import hardware as probe
+
+    probe.hardware(seconds, as_json=as_json)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point: every known error is a sentence on stderr and exit code 3; a traceback only with --debug."""
     given = list(sys.argv[1:] if arguments is None else arguments)

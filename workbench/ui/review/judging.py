@@ -126,7 +126,8 @@ def _reasons(folder: Path, row: int) -> dict[str, list[tuple[str, float]]]:
     if any(explained.evidence.subjects.get(name) != sha for name, sha in asked.evidence.subjects.items()):
         return none  # of other data, or another model
     table = pd.read_parquet(path, filters=[("row", "==", row)])
-    return {side: _ranked(dict(zip(map(str, table), table.iloc[0], strict=True)), side) if len(table) else [] for side in none}
+    line = dict(zip(map(str, table), table.iloc[0], strict=True)) if len(table) else {}
+    return {side: _ranked(line, side) for side in none}
 
 
 def _ranked(line: Mapping[str, Any], side: str) -> list[tuple[str, float]]:
