@@ -23,7 +23,7 @@ AUDIT = r"(?P<audit>[a-z][a-z0-9_]{0,63})"
 QUIET = 1.0
 """Seconds after the server's start until what the first request needs is read: Lab's own files go first."""
 SANDBOX = (
-    "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; frame-ancestors 'self'"
 )
 
