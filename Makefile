@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test setup extension panel lint types contracts unit notebooks slow browser chromium format schemas pictures benchmarks clean
+.PHONY: demo test setup extension panel lint types contracts unit notebooks slow browser chromium format schemas pictures screenshots benchmarks clean
 
 demo: $(READY)
 	@test -f demo/migration.yaml || $(BIN)/workbench demo demo
@@ -72,7 +72,8 @@ schemas: $(READY)
 	$(BIN)/python -m workbench.schemas
 	$(BIN)/python extension/generate.py
 
-pictures: demo
+# Remakes every picture of the README from the demo.
+screenshots pictures: demo extension chromium
 	$(BIN)/python docs/pictures.py demo
 
 # More than half an hour on a machine that does nothing else; `python -m benchmarks trees --quick` takes minutes.

@@ -35,7 +35,22 @@ def main(migration: Path) -> None:
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         _notebook(page, f"{lab}&path=", run.relative_to(migration) / "51_bias" / "notebook.ipynb")
         page.screenshot(path=PICTURES / "notebook.png")
+        for theme, name in (("JupyterLab Light", "lab.png"), ("JupyterLab Dark", "lab-dark.png")):
+            page = browser.new_page(viewport={"width": 1280, "height": 860})
+            _panel(page, lab, theme)
+            page.screenshot(path=PICTURES / name)
         browser.close()
+
+
+def _panel(page: Page, lab: str, theme: str) -> None:
+    """The panel with the evidence of one audit beside it, nothing left to wait for."""
+    page.goto(f"{lab}&reset")
+    page.locator('li[data-id="migration-workbench-panel"]').click(timeout=60_000)
+    page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+    page.locator('.mw-nb[data-notebook="51_bias"] .mw-row').click()
+    page.locator(".mw-finding").first.wait_for()
+    page.mouse.move(900, 850)
+    page.wait_for_timeout(2000)
 
 
 def _notebook(page: Page, lab: str, path: Path) -> None:
@@ -67,6 +82,7 @@ def _lab(folder: Path) -> Iterator[str]:
         command += [
             f"--IdentityProvider.token={token}",
             f"--ServerApp.root_dir={folder}",
+            "--LabApp.expose_app_in_browser=True",
             "--KernelManager.transport=ipc",
         ]
         process = subprocess.Popen(

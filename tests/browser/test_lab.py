@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +14,9 @@ from workbench.runner import copy_notebooks
 
 pytestmark = pytest.mark.browser
 
-SETTINGS = {
-    "notebook-extension/tracker": {"windowingMode": "none"},
-    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-}
+Serve = Callable[[Path, str], str]
+
 NOISE = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
-PATIENCE = 180_000
-"""Milliseconds until something is there; on an idle machine nothing takes 10,000."""
 RUN_ALL = """async () => {
     const panel = window.jupyterapp.shell.currentWidget;
     await panel.context.ready;
@@ -55,62 +43,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Its address with a place for the path; settings, kernels and workspaces of its own."""
-    home = tmp_path_factory.mktemp("home")
-    for name, values in SETTINGS.items():
-        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    own = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
-    where = {name: str(home / name.lower()) for name in own} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
-    options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-         "--LabApp.expose_app_in_browser=True", *options],
-        env=os.environ | where | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait(process, f"http://127.0.0.1:{port}/api/status?token={token}")
-        yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}&reset"
-    finally:
-        process.terminate()
-        process.wait(120)
-
-
-def wait(process: subprocess.Popen[bytes], address: str) -> None:
-    for _ in range(900):
-        assert process.poll() is None, f"JupyterLab ended with {process.returncode}"
-        try:
-            urllib.request.urlopen(address, timeout=2).read()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError("JupyterLab did not answer within three minutes")
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page that reaches nothing but this machine; whatever else it asks for fails the test."""
-    context = browser.new_context(viewport={"width": 1300, "height": 1000})
-    context.set_default_timeout(PATIENCE)
-    outside: list[str] = []
-
-    def route(route: Any) -> None:
-        if route.request.url.startswith(("http://127.0.0.1", "data:", "blob:")):
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", route)
-    yield context.new_page()
-    context.close()
-    assert outside == []
+def lab(folder: Path, serve: Serve) -> str:
+    return serve(folder, "/").format("/tree/{}") + "&reset"
 
 
 def run_all(page: Any, address: str, cells: int) -> None:

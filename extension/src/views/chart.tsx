@@ -10,7 +10,8 @@ export function Chart({ figure, title }: { figure: Record<string, unknown>; titl
   const { trans, rendermime } = useSurroundings();
   const place = React.useRef<HTMLDivElement>(null);
   const drawn = rendermime?.mimeTypes.includes(PLOTLY) ?? false;
-  React.useEffect(() => {
+  // A layout effect is undone while the place is still on the page; a widget cannot leave one that is gone.
+  React.useLayoutEffect(() => {
     if (!drawn || !rendermime || !place.current) {
       return undefined;
     }

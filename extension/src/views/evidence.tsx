@@ -58,12 +58,12 @@ export class EvidenceWidget extends ReactWidget {
       <Provided value={this.surroundings}>
         <UseSignal signal={this._loaded}>
           {() => (
-            <main className="mw-sheet">
+            <div className="mw-sheet">
               {this.problem && <Problem problem={this.problem} again={() => void this.load()} />}
               {this.shown && (
                 <Page api={this.api} which={this.which} shown={this.shown} reload={() => void this.load()} />
               )}
-            </main>
+            </div>
           )}
         </UseSignal>
       </Provided>

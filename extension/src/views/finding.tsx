@@ -139,7 +139,7 @@ function Detail({ detail }: { detail: Shown }): React.JSX.Element {
 export function Grid({ grid, folded }: { grid: Laid; folded?: boolean }): React.JSX.Element {
   const { trans } = useSurroundings();
   const table = (
-    <div className="mw-scroll" tabIndex={0} role="region" aria-label={grid.title || trans.__('Table')}>
+    <div className="mw-scroll" tabIndex={0} role="group" aria-label={grid.title || trans.__('Table')}>
       <table>
         {grid.title && <caption>{grid.title}</caption>}
         <thead>

@@ -34,12 +34,12 @@ export class HistoryWidget extends ReactWidget {
       <Provided value={this.surroundings}>
         <UseSignal signal={this._changed}>
           {() => (
-            <main className="mw-sheet">
+            <div className="mw-sheet">
               <h1>{this.surroundings.trans.__('Runs')}</h1>
               {this.problem && <Problem problem={this.problem} again={() => void this.load()} />}
               {this.runs && <Runs runs={this.runs} compare={(before, after) => void this.compare(before, after)} />}
               {this.compared && <Compared found={this.compared} />}
-            </main>
+            </div>
           )}
         </UseSignal>
       </Provided>

@@ -63,19 +63,20 @@ function Content({ model }: { model: Model }): React.JSX.Element {
 
 function Head({ model }: { model: Model }): React.JSX.Element {
   const { trans, commands } = useSurroundings();
-  const many = model.migrations.length;
+  // After a reload the one that was at hand is known before the others are.
+  const all = model.migrations.length || !model.summary ? model.migrations : [model.summary];
   return (
     <div className="mw-head">
       <HTMLSelect
         aria-label={trans.__('Migration')}
         value={model.current}
-        disabled={!many}
+        disabled={!all.length}
         onChange={event => void model.select(event.target.value)}
       >
-        {!many && <option value="">{trans.__('No migration')}</option>}
-        {model.migrations.map(one => (
+        {!all.length && <option value="">{trans.__('No migration')}</option>}
+        {all.map(one => (
           <option key={one.id} value={one.id} title={one.path}>
-            {labelled(one, model.migrations)}
+            {labelled(one, all)}
           </option>
         ))}
       </HTMLSelect>

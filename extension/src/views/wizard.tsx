@@ -49,7 +49,7 @@ function Steps(props: {
     }
   };
   return (
-    <main className="mw-sheet" aria-busy={draft.busy !== ''}>
+    <div className="mw-sheet" aria-busy={draft.busy !== ''}>
       <p className="mw-faint">{trans.__('Prove that a move to PyTorch is safe')}</p>
       <h1>{proposal ? trans.__('New migration: %1', proposal.name) : trans.__('New migration')}</h1>
       <Files draft={draft} pick={props.pick} />
@@ -62,7 +62,7 @@ function Steps(props: {
       {draft.problem && <Problem problem={draft.problem} />}
       {proposal && !draft.busy && <Proposed draft={draft} proposal={proposal} />}
       {proposal && <Confirm draft={draft} proposal={proposal} create={create} />}
-    </main>
+    </div>
   );
 }
 
