@@ -13,7 +13,7 @@ warnings.filterwarnings("ignore")
 _open: dict[str, Any] = {}
 
 
-def open_model(file: str, background: str, rows: str, path_dependent: bool) -> dict[str, Any]:
+def open_model(file: str, background: str, rows: str) -> dict[str, Any]:
     """An XGBoost model, its background and the rows to explain, both .npy."""
     import pandas as pd
     import xgboost
@@ -21,7 +21,7 @@ def open_model(file: str, background: str, rows: str, path_dependent: bool) -> d
 
     booster = xgboost.Booster(model_file=file)
     names = list(booster.feature_names or [])
-    around = None if path_dependent else pd.DataFrame(np.load(background), columns=names)
+    around = pd.DataFrame(np.load(background), columns=names)
     _open.update(explainer=WoodelfExplainer(booster, around), X=pd.DataFrame(np.load(rows), columns=names))
     return {}
 

@@ -216,7 +216,7 @@ def test_no_cell_of_the_data_is_shown_and_personal_columns_are_not_named_as_reas
     told = {cell for row in cases.rows for cell in row if isinstance(cell, str)}
     assert "town" not in told
     assert "(personal column)" in told
-    assert len(cases.rows) == 5 * 3
+    assert len(cases.rows) == 4 * 3
 
 
 def added(weight: float = 1.0):

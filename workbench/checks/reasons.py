@@ -13,7 +13,7 @@ from workbench.measure import attribution as reasons
 from workbench.measure.attribution import Found, Importance, Question, Shares
 from workbench.migration import Roles
 
-SHOWN, CASES = 15, 5
+SHOWN, CASES = 12, 4
 CODES, PARQUET = "reasons.parquet", "application/vnd.apache.parquet"
 CURVES = ("inserted in order", "deleted in order", "inserted at random", "deleted at random")
 

@@ -56,8 +56,8 @@ def _shares(
     if {"legacy", "candidate"} <= set(drawn):
         drawn["change"] = [after - before for before, after in zip(drawn["legacy"], drawn["candidate"])]
     for name, (share, replicates) in drawn.items():
-        low, high = np.quantile(replicates, (0.025, 0.975), axis=0)
-        yield name, share[0], low, high
+        low, high = compare.settled(np.quantile(replicates, (0.025, 0.975), axis=0))
+        yield name, compare.settled(share[0]), low, high
 
 
 def cohorts(
@@ -74,7 +74,7 @@ def cohorts(
         for group in np.flatnonzero(sizes >= least):
             own = near[codes == group]
             found.append((name, names[group], len(own), float(own.mean()), float(own.min())))
-    return tuple(sorted(found, key=lambda row: row[3]))
+    return tuple(sorted(found, key=lambda row: compare.settled(row[3])))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ Bar = tuple[float, ...]
 TIE = 1e-6
 """Attributions closer than this share of a row's largest are tied: rounding must not reorder reasons."""
 
+DIGITS = 12
 FAINT = 0.01
 """An attribution below this share of a row's largest has no sign worth comparing."""
 
@@ -137,8 +139,8 @@ def importance_change(
     first: Floats, second: Floats, weights: Floats, *, level: float = 0.95
 ) -> tuple[Floats, Floats, Floats]:
     """Second share minus first share of each feature, paired: the same bootstrap rows on both sides; low and high."""
-    low, high = np.quantile(shares(second, weights) - shares(first, weights), _tails(level), axis=0)
-    return (shares(second, _even(second)) - shares(first, _even(first)))[0], low, high
+    low, high = settled(np.quantile(shares(second, weights) - shares(first, weights), _tails(level), axis=0))
+    return settled(shares(second, _even(second)) - shares(first, _even(first)))[0], low, high
 
 
 def _even(values: Floats) -> Floats:
@@ -191,5 +193,10 @@ def _tails(level: float) -> tuple[float, float]:
 
 
 def _estimated(value: float, replicates: Floats, level: float) -> Estimate:
-    low, high = np.quantile(replicates, _tails(level))
-    return Estimate(value, float(low), float(high))
+    value, (low, high) = settled(value), settled(np.quantile(replicates, _tails(level)))
+    return Estimate(float(value), float(low), float(high))
+
+
+def settled(values: Any) -> Any:
+    """Without the last digits, which only tell in which order sums were made."""
+    return np.round(values, DIGITS)

@@ -128,6 +128,8 @@ def group_codes(column: pd.Series, bands: int = 4) -> tuple[NDArray[np.int64], t
     A number of more than ten values is cut into quantile bands.
     """
     if pd.api.types.is_numeric_dtype(column) and column.nunique() > 10:
-        column = pd.qcut(column, bands, duplicates="drop").astype("str").where(column.notna())
+        cut = pd.qcut(column, bands, duplicates="drop")
+        named = {band: f"{band.left:.6g} to {band.right:.6g}" for band in cut.cat.categories}
+        column = cut.map(named).astype("str").where(column.notna())
     codes, names = pd.factorize(column)
     return codes.astype(np.int64), tuple(map(str, names))

@@ -24,7 +24,7 @@ WIDTH = 0.75
 
 @dataclass(frozen=True)
 class Faithful:
-    """gain: how far columns in their order move the answer beyond a random order, as a share of all attribution.
+    """gain: how much sooner the answer moves along the columns' order than at random, as a share of all attribution.
 
     curves: rows (share of the columns, inserted in order, deleted in order, inserted at random, deleted at random),
     mean answers less the background's, as a share of the answer's own distance from it.
@@ -36,17 +36,20 @@ class Faithful:
 
 
 def faithfulness(asked: Question, side: Side, known: Attributions, rows: int = 50, around: int = 10) -> Faithful:
-    """Insertion and deletion curves (Petsiuk et al. 2018) of the first rows, against those of a random order.
+    """Insertion and deletion curves (Petsiuk et al. 2018) of the first rows, beside those of a random order.
 
-    Columns come in the order of their attribution, those for the answer first; the others take their values from
-    `around` background rows. Inserted so, the answer must rise sooner, and deleted so fall sooner, than at random: gain
-    is the mean distance of the two curves, less that of the random ones. 0 is no better than chance.
+    Columns come in the order of their attribution, those for the row's answer first; others take their values from
+    `around` background rows. Inserted so, the answer must rise sooner than it falls when they are deleted so: gain is
+    the mean distance of the two curves. A random order and its reverse have a mean distance of exactly 0.
     Raises UnansweredError, ModelError.
     """
     rng, values = np.random.default_rng(asked.plan.seed + 2), known.values[:rows]
     n, columns = values.shape
-    counts = np.unique(np.linspace(0, columns, min(columns, STEPS) + 1).round().astype(int))
-    ordered = np.argsort(np.argsort(-values, axis=1, kind="stable"), axis=1)
+    counts = np.linspace(0, columns, min(columns, STEPS) + 1).round().astype(int)
+    counts = np.unique([counts, columns - counts])
+    # A row that is scored below the background is explained by what speaks against it.
+    way = np.where(values.sum(axis=1) < 0, -1.0, 1.0)
+    ordered = np.argsort(np.argsort(-values * way[:, None], axis=1, kind="stable"), axis=1)
     random = np.argsort(rng.random(values.shape), axis=1)
     curves = []
     for rank in (ordered, random):
@@ -54,9 +57,10 @@ def faithfulness(asked: Question, side: Side, known: Attributions, rows: int = 5
         curves += [inserted, ~inserted]
     mixes = np.stack(curves, axis=1).reshape(n, -1, columns)
     worth = _worth(asked, side, asked.plan.rows[:n], mixes, around, rng).reshape(n, 4, len(counts))
+    worth = worth * way[:, None, None]
     step = np.diff(counts) / columns
     area = ((worth[:, :, 1:] + worth[:, :, :-1]) / 2 * step).sum(axis=2)
-    gain = (area[:, 0] - area[:, 1]) - (area[:, 2] - area[:, 3])
+    gain = area[:, 0] - area[:, 1]
     whole = max(float(np.abs(values).sum(axis=1).mean()), np.finfo(float).tiny)
     weights = compare.bootstrap_weights(n, DRAWS, asked.plan.seed)
     return Faithful(compare.mean_estimate(gain / whole, weights), n, _told(worth, counts / columns))
@@ -64,9 +68,10 @@ def faithfulness(asked: Question, side: Side, known: Attributions, rows: int = 5
 
 def _told(worth: Floats, shares: Floats) -> tuple[Point, ...]:
     """Curves [n, 4, m] from the background's answer (0) to the row's own (1), mean over rows."""
+    random = (worth[:, 2] + worth[:, 3, ::-1]) / 2
+    worth = np.stack([worth[:, 0], worth[:, 1], random, random[:, ::-1]], axis=1)
     start, end = worth[:, :1, :1], worth[:, :1, -1:]
-    way = np.sign(end - start)
-    mean = (way * (worth - start)).mean(axis=0) / max(float((way * (end - start)).mean()), np.finfo(float).tiny)
+    mean = (worth - start).mean(axis=0) / max(float((end - start).mean()), np.finfo(float).tiny)
     return tuple((share, a, b, c, d) for share, (a, b, c, d) in zip(shares.tolist(), mean.T.tolist()))
 
 
