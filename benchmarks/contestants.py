@@ -94,31 +94,16 @@ def _ours(path: Path, scope: Scope, threads: int) -> list[Contestant]:
     model.close()
     if scope == "frame":
         return [Contestant(OURS, lambda X, frame: frame, lambda frame: lifted.predict(frame).scores)]
-    return [Contestant(OURS, lambda X, frame: _tensors(lifted, frame), lambda given: _forward(lifted, *given))]
+    return [Contestant(OURS, lambda X, frame: _arrays(lifted, frame), lambda given: lifted.ask(*given)["scores"])]
 
 
-def _tensors(lifted: Any, frame: pd.DataFrame) -> tuple[Any, Any, int]:
-    """Rows as the two tensors the module takes."""
-    import torch
-
+def _arrays(lifted: Any, frame: pd.DataFrame) -> tuple[Any, Any]:
+    """Rows as the two arrays the model is asked with."""
     from workbench.models.inputs import conform
 
     edge = lifted.card.edge
     read = edge.encode_plain(frame) or edge.encode(conform(frame, lifted.card.inputs))
-    return torch.from_numpy(read["numbers"]), torch.from_numpy(read["codes"]), lifted.card.rows
-
-
-def _forward(lifted: Any, numbers: Any, codes: Any, rows: int) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        if len(numbers) <= rows:
-            return lifted.module(numbers, codes)["scores"].numpy()
-        parts = [
-            lifted.module(numbers[at : at + rows], codes[at : at + rows])["scores"]
-            for at in range(0, len(numbers), rows)
-        ]
-        return torch.cat(parts).numpy()
+    return read["numbers"], read["codes"]
 
 
 def _own(shape: Shape, path: Path, estimator: Any, scope: Scope, threads: int) -> Contestant:
@@ -159,11 +144,14 @@ def _onnx(shape: Shape, fields: dict[Scope, Field], threads: int) -> None:
     made = onnx_file(shape)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # the converters declare one row, and it warns of every other number
     session = onnxruntime.InferenceSession(made, options, providers=["CPUExecutionProvider"])
-    wanted = [output.name for output in session.get_outputs() if "prob" in output.name]
+    # As ours: label and probabilities.
+    wanted = [output.name for output in session.get_outputs()]
+    scores = next(place for place, name in enumerate(wanted) if "prob" in name)
 
     def ask(X: Any) -> Any:
-        return session.run(wanted, {"X": X})[0]
+        return session.run(wanted, {"X": X})[scores]
 
     ready = Contestant("onnxruntime", lambda X, frame: X.astype(np.float32), ask, "float32 matrix ready")
     fields["model"].sides["onnxruntime"] = ready

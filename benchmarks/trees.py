@@ -22,6 +22,7 @@ from benchmarks.contestants import Field, Scope, gather
 from benchmarks.places import RESULTS, ROOT
 from benchmarks.shapes import QUICK, SHAPES, Shape, by_name
 from benchmarks.timing import CONTROL, LEAST, OURS, Raced, race
+from benchmarks.warm_up import warm_up
 
 ALIKE = 1e-5
 CHECKED = 20_000
@@ -29,6 +30,8 @@ PACED = 1_000
 """Fewer rows in a call say nothing of how long a large one takes: what a call costs by itself is most of theirs."""
 LARGE = 100_000
 """Batches above it: models of the quick selection only, on ready rows."""
+SECONDS, LONG = 2.5, 20.0
+"""For the sides of one cell, and of one with a large batch: a whole run takes about twelve quiet minutes."""
 BATCHES = (1, 64, 1_024, 20_000, 1_000_000)
 QUICK_BATCHES = (1, 1_024, 20_000)
 
@@ -42,12 +45,14 @@ def main(batches: Sequence[int] | None, threads: Sequence[int] | None, quick: bo
     begun = time.monotonic()
     parts = [_child(count, chosen, quick, only) for count in counts]
     table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
-    text = page(table, time.monotonic() - begun, quick)
+    warmed = warm_up([shape for shape in SHAPES if shape.name in QUICK and only in shape.name])
+    text = page(table, time.monotonic() - begun, quick, warmed)
     if only:
         print(text)
         return
     raw = pd.concat([pd.read_parquet(f"{part}.raw") for part in parts], ignore_index=True)
     tables.keep("trees", table, raw)
+    tables.keep("warm_up", warmed)
     tables.write("benchmarks.md", "trees", text)
 
 
@@ -77,6 +82,8 @@ def measure(shapes: Sequence[Shape], batches: Sequence[int], threads: int, quick
     found: list[Row] = []
     raw: list[Row] = []
     for shape in shapes:
+        if threads > 1 and shape.name not in QUICK:
+            continue
         fields = gather(shape, threads)
         for scope, entered in fields.items():
             for rows, samples in _cells(shape, scope, entered, batches, quick):
@@ -94,10 +101,10 @@ def _cells(
     same, off = agreeing(shape, entered)
     pace: dict[str, float] = {}
     for batch in batches:
-        if batch > LARGE and (scope == "frame" or shape.name not in QUICK):
+        if (batch > LARGE and shape.name not in QUICK) or (scope == "frame" and (batch > LARGE or entered.threads > 1)):
             continue
         cell = {"model": shape.name, "scope": scope, "rows": batch, "threads": entered.threads}
-        begun, budget = time.monotonic(), (5.0 if batch <= LARGE else 30.0)
+        begun, budget = time.monotonic(), (SECONDS if batch <= LARGE else LONG)
         slow = {name: f"one call would take about {each * batch:.0f} s" for name, each in pace.items()}
         slow = {name: said for name, said in slow.items() if name != OURS and 2 * LEAST * pace[name] * batch > budget}
         X = shape.rows(batch, 11)
@@ -156,13 +163,14 @@ def samples(raced: Raced) -> Iterator[Row]:
             yield {"round": number, "side": name, "wall": wall, "cpu": cpu}
 
 
-def page(table: pd.DataFrame, seconds: float, quick: bool) -> str:
+def page(table: pd.DataFrame, seconds: float, quick: bool, warmed: pd.DataFrame) -> str:
     """The section of the docs: the machine, then a table per scope and number of threads."""
     lines = [f"Measured in {seconds / 60:.0f} minutes{', the quick selection' if quick else ''}, on:", ""]
     lines += [f"- {line}" for line in tables.machine()]
     for (scope, threads), part in table.groupby(["scope", "threads"], sort=False):
         what = "Model only" if scope == "model" else "End to end, from a pandas table"
         lines += ["", f"### {what}: {threads} thread{'s' if str(threads) != '1' else ''}", "", _grid(part)]
+    lines += ["", "### From a cold start: processor seconds of the first answers", "", _cold(warmed)]
     cells = table.drop_duplicates(["model", "scope", "rows", "threads"])
     unsteady = f"{int((~cells.stable).sum())} of {len(cells)} cells were unsteady (marked ~)"
     lines += ["", f"{unsteady}: there ours, timed against itself in the same rounds, left 1 ± 5 %."]
@@ -179,6 +187,12 @@ def page(table: pd.DataFrame, seconds: float, quick: bool) -> str:
     ]
     lines += ["", "Not timed:", "", tables.markdown(("model", "scope", "side", "rows", "why"), kept)]
     return "\n".join(lines)
+
+
+def _cold(warmed: pd.DataFrame) -> str:
+    head = ("model", "nothing compiled", "compiled before", "of which: importing numba")
+    rows = [(str(r["model"]), r["fresh"], r["kept"], r["imports"]) for r in warmed.to_dict("records")]
+    return tables.markdown(head, rows)
 
 
 def _grid(part: pd.DataFrame) -> str:

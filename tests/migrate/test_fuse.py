@@ -94,7 +94,7 @@ def _random_steps(seed: int) -> tuple[Steps, list[int], np.ndarray]:
     return steps, places, np.concatenate([each.ravel() for each in used])
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.sampled_from([0, 1, 40]))
 def test_compiled_steps_are_torch_s_bit_for_bit(seed, rows):
     steps, places, used = _random_steps(seed)
@@ -109,7 +109,7 @@ def test_compiled_steps_are_torch_s_bit_for_bit(seed, rows):
         assert _same(kernel.row_steps(wide, codes, words, len(places)), found)
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.integers(0, 300), st.lists(st.tuples(st.integers(0, 10**6), st.integers(-(2**62), 2**62)), max_size=3))
 def test_changed_steps_are_refused_or_stay_inside(seed, changes):
     steps, places, _ = _random_steps(seed)
@@ -207,6 +207,7 @@ def test_one_row_alone_is_the_row_among_others(fused):
         assert np.array_equal(frames.labels, np.array(model.classes)[alone["label"]])
 
 
+@pytest.mark.slow
 def test_a_saved_pipeline_takes_the_short_way_too(fused, tmp_path):
     kind, _, frame, model = fused
     model.save(tmp_path / "candidate.pt2")

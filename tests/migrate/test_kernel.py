@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -170,3 +172,25 @@ def test_all_kernels_are_compiled_within_three_seconds_and_found_again(tmp_path)
     ]
     assert took[0] < 3.0
     assert took[1] < took[0] / 2
+
+
+@pytest.mark.slow
+def test_a_kernel_is_compiled_anew_when_what_it_is_written_with_changes(tmp_path):
+    package = Path(kernel.__file__).parent
+    code = (
+        "import sys; from workbench.models.tree_kernel import kernels as k; from numba import int64 as i\n"
+        "k.vote.compile((i,) * 4); print(sum(k.vote.stats.cache_hits.values()))"
+    )
+    copy = tmp_path / "workbench"
+    shutil.copytree(package.parents[1], copy, ignore=shutil.ignore_patterns("__pycache__", "notebooks", "*.pyc"))
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+
+    def hits() -> int:
+        done = subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert not done.returncode, done.stderr
+        return int(done.stdout)
+
+    assert (hits(), hits()) == (0, 1)
+    with open(copy / "models" / "tree_kernel" / "lanes.py", "a") as file:
+        file.write("# changed\n")
+    assert hits() == 0

@@ -7,7 +7,10 @@ costs little. Rows are taken in blocks and trees one by one, so that a tree stay
 # mypy: disable-error-code="misc"
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +29,16 @@ SCRATCH = 256 << 10
 """Bytes of a block's tests, at most: they stay in a core's second cache beside a tree."""
 
 
+@functools.cache
+def _stamp() -> str:
+    """Of all that a kernel is written with: numba itself looks only at the file that the kernel stands in."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+
+
 def kept(function: Callable[..., Any]) -> Any:
-    """Compiled at the first call, and kept on disk where numba finds a place to write."""
+    """Compiled at the first call, and kept on disk where numba finds a place to write, under a name with the stamp."""
+    function.__qualname__ = f"{function.__name__}_{_stamp()}"
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written
@@ -297,7 +308,7 @@ def _prepare(to: Writer, raw: Num, chance: Num, rows: Num, single: Num, scale: N
 def finish(
     raw: Any, chance: Any, rows: Any, single: Any, rule: Any, scores: Any, label: Any
 ) -> None:  # pragma: no cover - compiled
-    """From margins and their exponentials to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
+    """From margins and exponentials to scores and labels. Addresses: raw, chance [n], scores [n, 2], label [n]."""
     _classes(raw, chance, rows, single, rule, scores, label)
 
 
