@@ -283,6 +283,6 @@ def _values(pair: Pair, differs: Flags, open_: Flags) -> Iterator[tuple[float, f
         for place in np.flatnonzero((inside >= 2) & ((share >= INSIDE) | often)):
             weight = -float(hypergeom.logsf(inside[place] - 1, n, size[place], hits))
             if weight > np.log(1e6 * max(1, len(values))):
-                kind = MISSING if place == 0 else CATEGORY
+                kind = MISSING if place == 0 else CATEGORY if share[place] >= INSIDE else READ
                 what = str(name) if place == 0 else f"{name} = {values[int(place) - 1]}"
                 yield weight, float(share[place]), kind, what, codes + 1 == place

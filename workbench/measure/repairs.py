@@ -61,6 +61,7 @@ class Experiment:
     _mended: dict[str, Flags] = field(init=False, default_factory=dict)
     _sample: Ints = field(init=False)
     _stepped: Flags = field(init=False)
+    _sampled: pd.DataFrame = field(init=False)
     _known_rules: list[Rule] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ class Experiment:
         columns = [str(name) for name in self.pair.frame.columns]
         most = int(np.clip(ASKED // (3 * max(1, len(columns))), 20, ROWS))
         self._sample = self._some(np.flatnonzero(self.left), most)
+        self._sampled = self.pair.frame.iloc[self._sample].reset_index(drop=True)
         if not self._agree.any():
             return
         for name in columns:
@@ -114,9 +116,9 @@ class Experiment:
         """[rows] whether putting other values into these columns makes both models agree, each time that changes it."""
         rows = self._sample if rows is None else rows
         mended, tried = np.ones(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
+        as_it_is = self._sampled if rows is self._sample else self.pair.frame.iloc[rows].reset_index(drop=True)
         for turn in range(3):
-            frame = self.pair.frame.iloc[rows].reset_index(drop=True)
-            changes = np.zeros(len(rows), dtype=bool)
+            frame, changes = as_it_is, np.zeros(len(rows), dtype=bool)
             for name in names:
                 benign = self._benign(name)
                 if len(benign) > turn:
@@ -126,12 +128,14 @@ class Experiment:
             if len(active):
                 mended[active] &= ~self._apart_on(frame.iloc[active])
                 tried[active] = True
+            if not mended.any():
+                break
         return mended & tried
 
     def _benign(self, name: str) -> list[Any]:
         """Up to three values of the column in rows on which the models agree: quartiles, or the most common."""
         known = self.pair.frame[name][self._agree].dropna()
-        if _numeric(known) and known.nunique() > FEW:
+        if _ordered(known) and known.nunique() > FEW:
             ordered = known.sort_values()
             return [ordered.iloc[int(share * (len(ordered) - 1))] for share in (0.5, 0.25, 0.75)]
         return list(known.value_counts().index[:3])
@@ -233,17 +237,23 @@ class Experiment:
         return rule._replace(kind=CATEGORY, what=f"{value}: only the {other} knows it", known=known)
 
     def _blind(self, name: str, rows: Flags) -> str:
-        """The side that answers a value as it answers one that nobody has seen, while the other does not."""
+        """The side that answers a value as it answers one that nobody has seen, while the other does not; "" where none
+        does, or where it is because that side does not look at the column at all."""
+        strange_value = _never(self.pair.frame[name])
+        if strange_value is None:
+            return ""
         some = self._some(np.flatnonzero(rows), 50)
         frame = self.pair.frame.iloc[some].reset_index(drop=True)
-        strange = _put(frame, name, _never(self.pair.frame[name]))
-        blind = {}
+        strange = _put(frame, name, strange_value)
+        blind, looks = {}, {}
         for side in ("legacy", "candidate"):
             ask, answers = getattr(self.pair, f"ask_{side}"), getattr(self.pair, side)
-            blind[side] = apart(self._asked(ask, strange), answers[some]) <= self.pair.tolerance
-        if blind["candidate"].all() and not blind["legacy"].all():
-            return "candidate"
-        return "legacy" if blind["legacy"].all() and not blind["candidate"].all() else ""
+            never = self._asked(ask, strange)
+            others = [self._asked(ask, _put(frame, name, value)) for value in self._benign(name)]
+            blind[side] = bool((apart(never, answers[some]) <= self.pair.tolerance).all())
+            looks[side] = any((apart(never, other) > self.pair.tolerance).any() for other in others)
+        found = [side for side in blind if blind[side] and looks[side]]
+        return found[0] if len(found) == 1 and not all(blind.values()) else ""
 
     # float32 ---------------------------------------------------------------------------------------------------------
 
@@ -358,8 +368,12 @@ def _numeric(column: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column))
 
 
+def _ordered(column: pd.Series) -> bool:
+    return _numeric(column) or column.dtype.kind in "mM"
+
+
 def _category(column: pd.Series) -> bool:
-    return not _numeric(column) or column.nunique() <= FEW
+    return not _ordered(column) or (_numeric(column) and column.nunique() <= FEW)
 
 
 def _equal(column: pd.Series, value: Any) -> Flags:
@@ -369,15 +383,15 @@ def _equal(column: pd.Series, value: Any) -> Flags:
 def _put(frame: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
     """The value in every row of the column, which keeps its kind where it can hold the value."""
     column = frame[name]
-    if isinstance(column.dtype, pd.CategoricalDtype) and value not in column.cat.categories:
-        column = column.astype(object)
-    return frame.assign(
-        **{name: pd.Series([value] * len(frame), index=frame.index, dtype=None if _numeric(column) else column.dtype)}
-    )
+    kept: Any = None if _numeric(column) else column.dtype
+    if isinstance(kept, pd.CategoricalDtype) and value not in kept.categories:
+        kept = object
+    return frame.assign(**{name: pd.Series([value] * len(frame), index=frame.index, dtype=kept)})
 
 
 def _never(column: pd.Series) -> Any:
-    """A value that the column has never held."""
+    """A value that the column has never held; None for yes and no, and for dates."""
     if _numeric(column):
-        return float(np.nanmax(column.to_numpy(dtype=np.float64, na_value=np.nan))) + 1_000_003.0
-    return NEVER
+        known = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return float(known[np.isfinite(known)].max(initial=0.0)) + 1_000_003.0
+    return None if column.dtype.kind in "bmM" else NEVER
