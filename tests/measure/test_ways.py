@@ -213,6 +213,36 @@ class Hiding:
         return Outputs(values=self.estimator.predict(frame))
 
 
+def test_a_pipeline_in_its_own_environment_is_seen_as_one_here(tmp_path: Path) -> None:
+    """What the portable host sends, against the library called here."""
+    from sklearn.pipeline import make_pipeline
+
+    from workbench.models.portable.host import Host
+    from workbench.models.wire import arrays_from_bytes, frame_to_bytes
+
+    data = rows_of(60)
+    model = opened(make_pipeline(before_trees(), ending("boosting")).fit(data, truth(data)), tmp_path)
+    host, (about, sent) = Host(), frame_to_bytes(data)
+    host.estimator = model.estimator
+    header, given = host.handle({"do": "look", **about, "named": True, "none_for": []}, [sent])
+    told, here = arrays_from_bytes(header["arrays"], given), inside.look(model, data)
+    np.testing.assert_array_equal(told["matrix"], here.matrix)
+    np.testing.assert_array_equal(told["margin"], here.margin)
+
+
+def test_a_leaf_without_a_value_is_told(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    data = rows_of(60)[["age"]].assign(flag=0.0)
+    model = Hiding([None, GradientBoostingRegressor(n_estimators=2).fit(data, data["age"])], data)
+    trees = model.trees()
+    model.trees = lambda: replace(trees, value=np.full_like(trees.value, np.nan))
+    with pytest.raises(InexactError, match="has no value"):
+        TreeWay(model, data, 0)
+
+
 def test_an_answer_that_is_more_than_its_trees_is_not_taken_for_them(tmp_path: Path) -> None:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.linear_model import LogisticRegression

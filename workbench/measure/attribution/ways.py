@@ -54,6 +54,8 @@ class TreeWay:
 
     def __init__(self, model: Model, used: pd.DataFrame, seed: int) -> None:
         self.trees = _closed(lambda: trees_of(model))
+        if not np.isfinite(self.trees.value).all():
+            raise InexactError("a leaf of its trees has no value: rows that end there have no answer")
         self.features = used.shape[1]
         self._model, self._rows, self._rng = model, Rows(used), np.random.default_rng(seed)
         sight = _closed(lambda: look(model, used))
