@@ -54,12 +54,9 @@ class Entry:
 
 @functools.cache
 def discover() -> tuple[Entry, ...]:
-    """Every audit, mover and overview, in the order of the journey."""
-    books = {}
-    for path in places.notebooks().glob("*.ipynb"):
-        if match := _NOTEBOOK.match(path.name):
-            books[match[3]] = (match[1] + match[2], path)
-    entries = [_entry(name, module, books) for name, module in _modules().items()]
+    """Every audit, mover and overview, in the order of the journey; without what runs only when it is asked for."""
+    books = _books()
+    entries = [_entry(name, module, books) for name, module in _modules().items() if not _on_request(module)]
     named = {entry.name for entry in entries}
     entries += [
         Entry(name, number, int(number[0]), "overview", "Where do we stand, what blocks us, what is next?", "", path)
@@ -67,6 +64,28 @@ def discover() -> tuple[Entry, ...]:
         if name not in named
     ]
     return tuple(sorted(entries, key=lambda entry: (entry.number or "99", entry.name)))
+
+
+@functools.cache
+def on_request() -> tuple[Entry, ...]:
+    """What is no part of the journey, and runs by its name: modules that say ON_REQUEST."""
+    return tuple(_entry(name, module, {}) for name, module in _modules().items() if _on_request(module))
+
+
+def every() -> tuple[Entry, ...]:
+    return (*discover(), *on_request())
+
+
+def _on_request(module: ModuleType) -> bool:
+    return bool(getattr(module, "ON_REQUEST", False))
+
+
+def _books() -> dict[str, tuple[str, Path]]:
+    books = {}
+    for path in places.notebooks().glob("*.ipynb"):
+        if match := _NOTEBOOK.match(path.name):
+            books[match[3]] = (match[1] + match[2], path)
+    return books
 
 
 def _entry(name: str, module: ModuleType, books: Mapping[str, tuple[str, Path]]) -> Entry:
@@ -108,7 +127,7 @@ def _unloadable(name: str, error: Exception) -> ModuleType:
 
 def entry(name: str) -> Entry:
     """Raises CatalogError naming the nearest audit."""
-    names = {entry.name: entry for entry in discover()}
+    names = {entry.name: entry for entry in every()}
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}"
@@ -118,8 +137,8 @@ def entry(name: str) -> Entry:
 
 def kinds() -> dict[str, Kind]:
     """Every kind of finding by id."""
-    found = {kind.id: kind for entry in discover() if entry.module for kind in entry.load().KINDS}
-    for name in [entry.name for entry in discover() if entry.module]:
+    found = {kind.id: kind for entry in every() if entry.module for kind in entry.load().KINDS}
+    for name in [entry.name for entry in every() if entry.module]:
         found |= {kind.id: kind for kind in (crashed(name), unassessed(name))}
     return found
 
@@ -204,7 +223,7 @@ def order(migration: Migration, names: tuple[str, ...] | None = None) -> tuple[E
     chosen = [entry(name) for name in names] if names else list(discover())
     picked = {one.name for one in chosen}
     graph = {one.name: [name for name in requires(migration, one.name) if name in picked] for one in chosen}
-    rank = {one.name: index for index, one in enumerate(discover())}
+    rank = {one.name: index for index, one in enumerate(every())}
     sorter = TopologicalSorter(graph)
     sorter.prepare()
     done: list[Entry] = []

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from workbench.ui.form import Form
     from workbench.ui.journey import Standing
+    from workbench.ui.thresholds import Explorer
 
 
 class NothingStoredError(Exception):
@@ -118,6 +119,13 @@ class Guide:
         if not tables:
             print("There is no table here: the findings above say why.")
         show(*map(Listing, tables))
+
+    def thresholds(self, evidence: Evidence) -> Explorer:
+        """What other thresholds would give: a slider in JupyterLab, the task's own threshold elsewhere."""
+        from workbench.ui.thresholds import Explorer
+
+        own = self.migration.task.threshold
+        return Explorer(evidence, own, interactive=not headless() and not dashboard())
 
     def pairs(self, evidence: Evidence) -> Listing:
         """Every finding that has a number: legacy, candidate, and the change with its interval."""

@@ -1,0 +1,1 @@
+"""What `migrate.mitigate` makes its candidates of: groups of people, thresholds for each, refitted models."""
