@@ -419,3 +419,67 @@ def test_asking_raises_nothing_a_model_refuses() -> None:
     ask = _ask(Strict, scored)  # type: ignore[arg-type]
     assert ask(frame).tolist() == [0.1, 0.2]
     assert np.isnan(ask(frame * 10)).all()
+
+
+def _odd_table(n: int = 1_200) -> pd.DataFrame:
+    rng = np.random.default_rng(8)
+    return pd.DataFrame(
+        {
+            "kind": pd.Categorical(rng.choice(list("abc"), n)),
+            "yes": rng.random(n) < 0.5,
+            "when": pd.date_range("2020-01-01", periods=n, freq="h"),
+            "note": pd.array(rng.choice(["x", None, "y"], n), dtype="str"),
+            "step": pd.array(rng.integers(0, 5, n), dtype="Int64"),
+            "size": np.where(rng.random(n) < 0.1, np.inf, 1.0),
+            "empty": np.nan,
+            "score": rng.random(n),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong, kind, what",
+    [
+        (lambda rows: rows.note.isna(), MISSING, "note"),
+        (lambda rows: rows.kind.astype(object) == "b", READ, "kind = b"),
+        (lambda rows: rows.step.fillna(-1) == 3, READ, "step = 3"),
+        (lambda rows: rows.yes.astype(bool), READ, "yes = True"),
+        (lambda rows: rows["when"] > pd.Timestamp("2020-02-01"), UNKNOWN, "bound to when"),
+        (lambda rows: np.isinf(rows["size"]), READ, "size = inf"),
+    ],
+)
+def test_columns_of_every_kind_are_changed_and_asked(
+    wrong: Callable[[pd.DataFrame], Any], kind: str, what: str
+) -> None:
+    """The legacy looks at one column only; that it gives the same answer for every value of another proves nothing."""
+    frame = _odd_table()
+    legacy = lambda rows: rows.score.to_numpy(dtype=np.float64)  # noqa: E731
+    candidate = lambda rows: np.where(np.asarray(wrong(rows), dtype=bool), legacy(rows) / 2, legacy(rows))  # noqa: E731
+    one, two = legacy(frame), candidate(frame)
+    decided = _decided(one), _decided(two)
+    [cause] = causes.explain(Pair(frame, one, two, decided, None, 0.5, legacy, candidate))
+    assert cause.kind == kind
+    assert cause.what.startswith(what)
+    assert (cause.rows == np.asarray(wrong(frame), dtype=bool)).all()
+
+
+def test_labels_alone_cross_a_threshold_in_float32() -> None:
+    frame = pd.DataFrame({"seconds": 1_600_000_000 + np.arange(3_000)})
+    cut = 1_600_001_530.5
+    legacy = lambda rows: (rows.seconds.to_numpy(dtype=np.float64) <= cut).astype(np.float64)  # noqa: E731
+    rounded = float(np.float32(cut))
+    candidate = lambda rows: (rows.seconds.to_numpy(dtype=np.float64) <= rounded).astype(np.float64)  # noqa: E731
+    labels = legacy(frame).astype(np.int64), candidate(frame).astype(np.int64)
+    between = (frame.seconds > min(cut, rounded)) & (frame.seconds <= max(cut, rounded))
+    assert between.sum() > 3
+    assert _named(Pair(frame, None, None, labels, None, 0.5, legacy, candidate)) == {FLOAT32: int(between.sum())}
+    for alone in ((legacy, None), (None, candidate)):
+        assert _named(Pair(frame, None, None, labels, None, 0.5, *alone)) == {FLOAT32: int(between.sum())}
+    assert set(_named(Pair(frame, None, None, labels, None, 0.5))) == {UNKNOWN}
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_handful_of_rows_is_no_reason_for_a_name(n: int) -> None:
+    frame = pd.DataFrame({"job": ["pilot"] * n})
+    score = np.linspace(0.6, 0.9, n)
+    assert _named(Pair(frame, score, score / 2, (_decided(score), _decided(score / 2)), threshold=0.5)) == {UNKNOWN: n}
