@@ -56,7 +56,7 @@ def to_onnx(lifted: Lifted, path: Path | str) -> Exported:
     try:
         model = document(lifted)
     except NoForm as refusal:
-        return Exported(None, f"ONNX's standard operators have no exact form of {refusal}")
+        return Exported(None, f"it has no exact form in ONNX's standard operators: {refusal}")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(model.SerializeToString())
     largest, rows, reason = differences(lifted, path)

@@ -22,7 +22,7 @@ def ports(edge: EdgeSpec) -> tuple[Port, ...]:
     Raises NoForm for a category that is no text, and for a model that reads nothing.
     """
     if not edge.columns:
-        raise NoForm("a model that reads no column has no input, and an ONNX file counts its rows by one")
+        raise NoForm("a model that reads no column, for an ONNX file counts its rows by one")
     for column in edge.columns:
         if column.name.startswith("/") or not column.name:
             raise NoForm(f"the column {column.name!r} has a name that the graph needs for itself")
