@@ -289,6 +289,17 @@ def test_a_boosters_file_is_exact_in_the_librarys_own_margin(kind: str, tmp_path
     np.testing.assert_allclose(found.values, oracle, atol=2e-5)
 
 
+def test_sums_of_float32_are_held_to_its_digits_however_large(tmp_path: Path) -> None:
+    """House prices: 7 digits of a million are not 1e-4."""
+    xgboost = pytest.importorskip("xgboost")
+    data = rows_of(300, 5)[["age", "debt", "income"]].astype(float)
+    price = 2e6 + 4e5 * truth(data.assign(town="Ulm"), 4)
+    xgboost.XGBRegressor(n_estimators=30, max_depth=3, n_jobs=1).fit(data, price).save_model(tmp_path / "model.json")
+    found = at.attribute(open_model(str(tmp_path / "model.json")), data[:50], data[100:])
+    assert (found.method, found.additivity_error < 1e-6) == ("trees", True)
+    assert np.abs(found.output).max() > 1e6
+
+
 def test_interactions_add_up_to_the_values_and_are_none_where_columns_only_add(tmp_path: Path) -> None:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

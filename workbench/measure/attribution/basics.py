@@ -64,8 +64,17 @@ class Attributions:
 
     @property
     def additivity_error(self) -> float:
-        """Largest |sum of attributions + base - the model's own output|, in units of `space`."""
-        return float(np.abs(self.values.sum(axis=1) + self.base - self.output).max(initial=0.0))
+        """Largest |sum of attributions + base - the model's own output|, in units of `space`.
+
+        Of a regression as a share of its largest output, where that is above 1: float32 adds to 7 digits.
+        """
+        off = float(np.abs(self.values.sum(axis=1) + self.base - self.output).max(initial=0.0))
+        return off / unit(self.output) if self.space == "value" else off
+
+
+def unit(values: Floats) -> float:
+    """The largest size among values, 1 where all are below."""
+    return max(1.0, float(np.abs(values).max(initial=0.0)))
 
 
 class Rows:

@@ -27,12 +27,13 @@ from workbench.measure.attribution.basics import (
     UnansweredError,
     asker,
     space_of,
+    unit,
 )
 from workbench.models import Model, ModelError, Outputs
 from workbench.models.inside import Sight, look, trees_of
 
 OFF = 1e-4
-"""How far sums may be from the model's own margin: XGBoost adds in float32."""
+"""How far sums may be from the model's own margin, or as a share of the largest one: XGBoost adds in float32."""
 ALIKE = 1e-6
 """How far a link may be from the model's own probabilities, some of which are float32."""
 MIXES = 2_000
@@ -97,7 +98,7 @@ class TreeWay:
         if raw.shape != margin.shape:
             raise InexactError(f"its trees give {raw.shape[1]} sums, and it answers {margin.shape[1]}")
         off = float(np.abs(raw - margin).max(initial=0.0))
-        if not off <= OFF:
+        if not off <= OFF * unit(raw):
             raise InexactError(f"its trees' sums are up to {off:.2g} from its own: there is more to it than trees")
         found: Floats = raw
         return found
@@ -189,7 +190,7 @@ def answered_in(raw: Floats, outputs: Outputs, scale: float = 1.0) -> tuple[Spac
     one, many = np.eye(1), raw.shape[1]
     if outputs.values is not None and many == 1:
         for space, values in (("value", raw[:, 0]), ("margin", np.exp(np.minimum(raw[:, 0], 700.0)))):
-            if np.allclose(values, outputs.values, rtol=ALIKE, atol=OFF if space == "value" else 0.0):
+            if np.allclose(values, outputs.values, rtol=ALIKE, atol=ALIKE * unit(values) if space == "value" else 0.0):
                 return space, one  # type: ignore[return-value]
     scores = outputs.scores
     if scores is not None and many == scores.shape[1]:
