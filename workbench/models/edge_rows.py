@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +33,11 @@ class _Plan:
     """Where the columns of one table go. number, code [columns]: place among the numbers, the codes; -1: not read."""
 
     columns: pd.Index[Any]
+    names: list[str]
     number: NDArray[np.int64]
     code: tuple[int, ...]
+    straight: bool
+    """Its numbers, all columns and in order."""
 
 
 class RowReader:
@@ -56,24 +59,32 @@ class RowReader:
         plan = self._planned(frame.columns) if self._plain and 0 < rows <= FEW else None
         if plan is None:
             return None
-        numbers = np.full((rows, len(self._numbers)), np.nan)
-        codes = np.full((rows, len(self._codes)), UNKNOWN, dtype=np.int64)
-        for places, values in _blocks(frame):
-            if not self._block(plan, places, values, numbers, codes):
+        blocks = frame._mgr.blocks
+        if plan.straight and len(blocks) == 1 and _numeric(blocks[0].values):
+            return np.array(blocks[0].values.T, dtype=np.float64, order="C"), np.empty((rows, 0), dtype=np.int64)
+        # Every column that is read is in some block, so every place is written.
+        numbers = np.empty((rows, len(self._numbers)))
+        codes = np.empty((rows, len(self._codes)), dtype=np.int64)
+        for block in blocks:
+            if not self._block(plan, block.mgr_locs.as_array, block.values, numbers, codes):
                 return None
         return numbers, codes
 
     def _planned(self, columns: pd.Index[Any]) -> _Plan | None:
         plan = self._plan
-        if plan is not None and (columns is plan.columns or columns.equals(plan.columns)):
+        if plan is not None and columns is plan.columns:
             return plan
         have = columns.tolist()
+        if plan is not None and have == plan.names:
+            self._plan = replace(plan, columns=columns)
+            return plan
         if not columns.is_unique or not all(type(name) is str for name in have) or not set(self._wanted) <= set(have):
             return None
         number = {column.name: at for at, column in enumerate(self._numbers)}
         code = {column.name: at for at, column in enumerate(self._codes)}
         to_number = np.array([number.get(name, -1) for name in have], dtype=np.int64)
-        self._plan = _Plan(columns, to_number, tuple(code.get(name, -1) for name in have))
+        straight = not self._codes and to_number.tolist() == list(range(len(self._numbers)))
+        self._plan = _Plan(columns, have, to_number, tuple(code.get(name, -1) for name in have), straight)
         return self._plan
 
     def _block(
@@ -88,10 +99,10 @@ class RowReader:
         to = plan.number[places]
         wanted = to >= 0
         if wanted.any():
-            if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+            if not _numeric(values):
                 return False
             numbers[:, to[wanted]] = values.T if wanted.all() else values[wanted].T
-        for row, place in enumerate(places.tolist()):
+        for row, place in enumerate(places.tolist() if self._codes else ()):
             at = plan.code[place]
             if at < 0:
                 continue
@@ -130,7 +141,5 @@ def _careful(column: EdgeColumn, declared: Input | None) -> bool:
     return not all(isinstance(value, str) for value in (*column.values, *categories))
 
 
-def _blocks(frame: pd.DataFrame) -> Iterable[tuple[NDArray[np.int64], Any]]:
-    """(places of its columns, their values, a row for each) of every block the table is made of."""
-    blocks = frame._mgr.blocks
-    return ((block.mgr_locs.as_array, block.values) for block in blocks)
+def _numeric(values: Any) -> bool:
+    return isinstance(values, np.ndarray) and values.dtype.kind in "fiub"

@@ -185,7 +185,7 @@ def _outputs(card: Card, found: Mapping[str, NDArray[Any]]) -> Outputs:
 def _decided(labels: NDArray[np.generic], label: NDArray[Any]) -> NDArray[np.generic]:
     """Classes of their places; None for -1, a row without an answer."""
     named: NDArray[Any] = labels[label]
-    if (label >= 0).all():
+    if not len(label) or label.min() >= 0:
         return named
     named = named.astype(object)
     named[label < 0] = None
