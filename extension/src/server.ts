@@ -172,6 +172,8 @@ export type Start = {
   from?: string;
   /** run what is fresh */
   force: boolean;
+  /** from a run on a machine that is gone; one on this machine is never taken from */
+  take_over: boolean;
   /** notebooks at a time */
   jobs: number;
   /** for this run, by audit and parameter, e.g. {bias: {min_group: 30}} */

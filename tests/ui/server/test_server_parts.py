@@ -147,3 +147,28 @@ def test_fifty_migrations_of_twenty_runs_are_listed_at_once(tmp_path: Path) -> N
     assert len(warm["migrations"]) == 50
     assert all(one["last_run"].endswith("-0020") and one["status"] == "fail" for one in warm["migrations"])
     assert min(taken) < 0.15
+
+
+def test_a_run_on_a_machine_that_is_gone_is_taken_over_on_request_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container that was replaced leaves a claim that nobody here can judge."""
+    from workbench.store import Claim
+    from workbench.ui.server import jobs
+
+    launched: list[jobs.Start] = []
+    monkeypatch.setattr(jobs, "_launch", lambda place, folder, asked: launched.append(asked))
+    place = tmp_path / ".workbench" / "jobs" / "20260101T000000Z-0123abcd"
+    place.mkdir(parents=True)
+    for host, taken in (("another-pod", True), (Claim.mine("x").host, False)):
+        claim = Claim.mine(place.name).model_copy(update={"host": host})
+        (place / "job.json").write_text(jobs.Launched(asked=jobs.Start(), claim=claim).model_dump_json(by_alias=True))
+        with pytest.raises(ApiError, match="being written") as refused:
+            jobs.start(tmp_path, jobs.Start())
+        assert ("take_over" in refused.value.do) is taken
+        if taken:
+            jobs.start(tmp_path, jobs.Start(take_over=True))
+            assert "--take-over" in launched[0].words(tmp_path)
+        else:
+            with pytest.raises(ApiError):
+                jobs.start(tmp_path, jobs.Start(take_over=True))

@@ -85,6 +85,11 @@ class Endpoint(APIHandler):
             raise ApiError(400, "This is not the id of a run.", repr(run[:40]), "Take it from the history.")
         return run
 
+    def update_api_activity(self) -> None:
+        """Looking is no activity: a panel left open must not keep a hub from ending an idle server. A click is."""
+        if self.request.method == "POST":
+            super().update_api_activity()
+
     def write_error(self, status_code: int, **said: Any) -> None:
         error = said.get("exc_info", (None, None, None))[1]
         told = of_status(status_code)

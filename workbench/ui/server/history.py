@@ -49,7 +49,7 @@ def evidence(desk: Desk, folder: Path, audit: str, run: str | None) -> Plain:
         "brief": words.brief(told),
         "counts": told.counts,
         "run": origin,
-        "fresh": found.key != "" and found.key == catalog.key(open_migration(folder), found.audit),
+        "fresh": _is_fresh(desk, folder, found),
         "groups": layout.groups(found),
     }
 
@@ -118,6 +118,12 @@ def _moved(before: Finding | None, after: Finding | None) -> str:
 
 def _short(finding: Finding | None) -> Plain | None:
     return json.loads(finding.model_dump_json(exclude={"details"})) if finding else None
+
+
+def _is_fresh(desk: Desk, folder: Path, found: Evidence) -> bool:
+    # One thread at a time hashes the files of a migration, and the others find what it kept.
+    with desk.memory(folder).lock:
+        return found.key != "" and found.key == catalog.key(open_migration(folder), found.audit)
 
 
 def _laid(audit: str, finding: Finding | None) -> Plain | None:

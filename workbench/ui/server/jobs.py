@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,7 @@ class Start(Plain):
     only: tuple[Name, ...] = Field((), max_length=64)
     start: Name | None = Field(None, alias="from")
     force: bool = False
+    take_over: bool = False
     jobs: int = Field(2, ge=1, le=16)
     params: dict[Name, dict[Name, object]] = Field({}, max_length=64)
 
@@ -60,6 +62,7 @@ class Start(Plain):
         said += [word for name in self.only for word in ("--only", name)]
         said += ["--from", self.start] if self.start else []
         said += ["--force"] if self.force else []
+        said += ["--take-over"] if self.take_over else []
         for audit, values in self.params.items():
             said += [word for name, value in values.items() for word in ("-p", f"{audit}.{name}={json.dumps(value)}")]
         return said
@@ -117,9 +120,18 @@ def every(folder: Path) -> Iterator[Job]:
 def active(folder: Path) -> dict[str, Any] | None:
     """What writes to the migration now, started from here or elsewhere."""
     _reap()
+    found = _writing(folder)
+    if found is None:
+        return None
+    job, run, claim = found
+    return {"job": job, "run": run, "holder": claim.holder}
+
+
+def _writing(folder: Path) -> tuple[str | None, str | None, Claim] | None:
+    """The job, the run and the process that writes to the migration, as far as anybody can tell from here."""
     job = next(every(folder), None)
     if job and job.lives:
-        return {"job": job.id, "run": job.run, "holder": job.launched.claim.holder}
+        return job.id, job.run, job.launched.claim
     run = max(folders(folder / store.REPORTS), key=lambda path: (seq_of(path), path.name), default=None)
     if run is None or (run / RUN).exists():
         return None
@@ -127,7 +139,7 @@ def active(folder: Path) -> dict[str, Any] | None:
         claim = Claim.model_validate_json((run / CLAIM).read_bytes())
     except (OSError, ValidationError):
         return None
-    return None if gone(claim) else {"job": None, "run": run.name, "holder": claim.holder}
+    return None if gone(claim) else (None, run.name, claim)
 
 
 def start(folder: Path, asked: Start) -> Job:
@@ -136,8 +148,8 @@ def start(folder: Path, asked: Start) -> Job:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place / ".lock", timeout=0):
-            if holder := active(folder):
-                raise _busy(holder["holder"])
+            if (found := _writing(folder)) and not (asked.take_over and _is_elsewhere(found[2])):
+                raise _busy(found[2].holder, _is_elsewhere(found[2]))
             return _launch(place / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}", folder, asked)
     except Timeout:
         raise _busy("a run that is being started this moment") from None
@@ -146,8 +158,14 @@ def start(folder: Path, asked: Start) -> Job:
         raise ApiError(422, "No run can start.", error.strerror or "its folder cannot be written", do) from None
 
 
-def _busy(holder: str) -> ApiError:
+def _is_elsewhere(claim: Claim) -> bool:
+    """On a machine of which nobody can say here whether it still runs, like a container that was replaced."""
+    return claim.host != socket.gethostname()
+
+
+def _busy(holder: str, elsewhere: bool = False) -> ApiError:
     do = "Wait for it or stop it, then start again."
+    do = "If that machine is gone, start again with take_over." if elsewhere else do
     return ApiError(409, "This migration is being written already.", holder, do)
 
 

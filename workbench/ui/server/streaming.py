@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_server._tz import utcnow
 from jupyter_server.auth.decorator import authorized
 from tornado.iostream import StreamClosedError
 from tornado.web import authenticated
@@ -54,6 +55,8 @@ class EventsHandler(Endpoint):
         while not self.left:
             told = await self.ask("more_events", follower)
             text = "".join(map(_said, told))
+            if told:  # while a run goes on, a hub must not take the machine away under it
+                self.settings["api_last_activity"] = utcnow()
             if text or time.monotonic() - spoke > HEARTBEAT:
                 self.write(text or ": still here\n\n")
                 spoke = time.monotonic()
