@@ -156,7 +156,7 @@ def test_from_two_files_to_a_run_in_five_clicks_then_stop(lab: str, root: Path, 
 def test_by_keyboard_alone_and_what_people_named_is_only_text(lab: str, page: Any) -> None:
     opened(page, lab)
     page.keyboard.press("Control+Shift+C")
-    page.locator(".lm-CommandPalette-input").wait_for()
+    page.wait_for_function("() => document.activeElement.matches('.lm-CommandPalette-input')")
     page.keyboard.type("show the migration panel")
     page.locator('.lm-CommandPalette-item.lm-mod-active[data-command="migration-workbench:open"]').wait_for()
     page.keyboard.press("Enter")

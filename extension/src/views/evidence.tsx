@@ -1,9 +1,9 @@
 import { ReactWidget, UseSignal } from '@jupyterlab/ui-components';
-import type { ISignal } from '@lumino/signaling';
 import { Signal } from '@lumino/signaling';
 import * as React from 'react';
 import type { Api, EvidenceView } from '../api';
 import { ApiError } from '../api';
+import { CommandIDs } from '../ids';
 import type { Row, Status } from '../server';
 import { moment, runNumber, split, statusWord, titled } from '../words';
 import { type Surroundings, Provided, useSurroundings } from './context';
@@ -49,8 +49,10 @@ export class EvidenceWidget extends ReactWidget {
     this._loaded.emit();
   }
 
-  get loaded(): ISignal<this, void> {
-    return this._loaded;
+  /** After a decision the verdict is another one, here and in the panel. */
+  private async decided(): Promise<void> {
+    await this.load();
+    await this.surroundings.commands.execute(CommandIDs.refresh);
   }
 
   protected render(): React.JSX.Element {
@@ -61,7 +63,7 @@ export class EvidenceWidget extends ReactWidget {
             <div className="mw-sheet">
               {this.problem && <Problem problem={this.problem} again={() => void this.load()} />}
               {this.shown && (
-                <Page api={this.api} which={this.which} shown={this.shown} reload={() => void this.load()} />
+                <Page api={this.api} which={this.which} shown={this.shown} reload={() => void this.decided()} />
               )}
             </div>
           )}
