@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.migrate.lift.ops import Chain, Lookup, Nothing, Op, Take
+from workbench.migrate.lift.stops import stopped, stops
 from workbench.models.edge import EdgeColumn, EdgeSpec
 from workbench.models.knowledge import known, new_options
 from workbench.models.protocol import Input, Kind, Label, ModelError, Piece
@@ -225,7 +226,9 @@ def answer(piece: Piece, columns: Columns, context: Context) -> Op:
         transforms = "it transforms columns, and a model must end in an answer"
         raise _stranger(piece, transforms if piece.kind in TRANSFORMERS else "")
     _refuse_new_options(piece)
-    return PREDICTORS[piece.kind](piece, columns, context)
+    op = PREDICTORS[piece.kind](piece, columns, context)
+    at = [column.at for column in columns.items if isinstance(column, Number)]
+    return stopped(op, at) if stops(piece) else op
 
 
 def _refuse_new_options(piece: Piece) -> None:

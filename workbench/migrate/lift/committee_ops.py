@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from workbench.migrate.lift.ops import Op, Outputs
+from workbench.migrate.lift.stops import without
 
 
 class Told(Op):
     """What a model (its one part) answers, as numbers [n, m].
 
     config: what, in this order side by side: "scores", "raw", "values" or "label". columns, where there: places of the
-    scores that are kept. values, where there: what each of its labels is to the owner.
+    scores that are kept. values, where there: what each of its labels is to the owner. A label it does not give is NaN,
+    as are the scores of that row, and what any owner makes of them.
     """
 
     name = "told"
@@ -27,7 +29,8 @@ class Told(Op):
     def _one(self, answers: Outputs, what: str) -> Tensor:
         found = answers[what]
         if what == "label":
-            return (self.get_buffer("values")[found] if "values" in self.arrays else found).double()[:, None]
+            known = self.get_buffer("values")[found.clamp(min=0)] if "values" in self.arrays else found
+            return torch.where(found < 0, torch.nan, known.double())[:, None]
         if what == "scores" and "columns" in self.arrays:
             return found.index_select(1, self.get_buffer("columns"))
         return found[:, None] if found.dim() == 1 else found
@@ -78,7 +81,8 @@ class Votes(Op):
         chosen = x[:, :, None] == classes
         others = self.get_buffer("off") if "off" in self.arrays else torch.zeros_like(self.weight)
         # Added one by one, as the library does.
-        return torch.where(chosen, self.weight[:, None], others[:, None]).cumsum(1)[:, -1]
+        votes = torch.where(chosen, self.weight[:, None], others[:, None]).cumsum(1)[:, -1]
+        return torch.where(x.isnan().any(1, keepdim=True), torch.nan, votes)
 
 
 class Pairs(Op):
@@ -100,7 +104,8 @@ def duels(labels: Tensor, margins: Tensor, classes: int) -> Tensor:
         sums[i], sums[j] = sums[i] - margins[:, at], sums[j] + margins[:, at]
         votes[i], votes[j] = votes[i] + (labels[:, at] == 0), votes[j] + (labels[:, at] == 1)
     total = torch.stack(sums, dim=1)
-    return torch.stack(votes, dim=1) + total / (3 * (total.abs() + 1))
+    voted = torch.stack(votes, dim=1) + total / (3 * (total.abs() + 1))
+    return torch.where(labels.isnan().any(1, keepdim=True), torch.nan, voted)
 
 
 class WeightedMedian(Op):
@@ -114,7 +119,8 @@ class WeightedMedian(Op):
         ordered, place = x.sort(dim=1, stable=True)
         below = self.weight[place].cumsum(1)
         enough = below >= 0.5 * below[:, -1:]
-        return ordered.gather(1, enough.to(torch.int64).argmax(dim=1, keepdim=True))
+        found = ordered.gather(1, enough.to(torch.int64).argmax(dim=1, keepdim=True))
+        return torch.where(x.isnan().any(1, keepdim=True), torch.nan, found)
 
 
 class Verdict(Op):
@@ -131,7 +137,7 @@ class Verdict(Op):
         count = int(self.config["scores"])  # type: ignore[arg-type]
         scores, decision = x[:, :count], x[:, count:] if x.shape[1] > count else x
         outputs: Outputs = {"scores": scores} if count else {}
-        outputs["label"] = self._label(decision)
+        outputs["label"] = without(self._label(decision), x.isnan().any(1))
         if self.config["raw"]:
             outputs["raw"] = decision[:, 0] if decision.shape[1] == 1 else decision
         return outputs
@@ -169,7 +175,7 @@ class Relabel(Op):
         decided = answers["raw"] if column < 0 else answers["scores"][:, column]
         decided = -decided if self.config["negative"] else decided
         above = decided >= float(self.config["threshold"])  # type: ignore[arg-type]
-        return {**answers, "label": self.places.index_select(0, above.long())}
+        return {**answers, "label": without(self.places.index_select(0, above.long()), decided.isnan())}
 
 
 class Platt(Op):

@@ -37,6 +37,7 @@ from workbench.migrate.lift.members import (
     told,
 )
 from workbench.migrate.lift.ops import Arrays, Beside, MatMul, Op
+from workbench.migrate.lift.stops import stopped
 from workbench.models.nested import hands_on_single, last, single
 from workbench.models.protocol import Piece, Plain
 
@@ -115,14 +116,15 @@ def stacking(piece: Piece, columns: Columns, context: Context) -> Op:
         raise CannotLift(piece.kind, "its members answer in float32 only, so its last model computes in float32")
     binary = len(context.classes) == 2
     ops = [_handed_on(part, str(how), columns, context, binary) for part, how in zip(parts, methods)]
-    width = sum(_width(part, str(how), binary) for part, how in zip(parts, methods))
+    width = handed_on = sum(_width(part, str(how), binary) for part, how in zip(parts, methods))
     if piece.params.get("passthrough"):
         own, count = numbers(piece, columns)
         ops.append(chain(own) if own else take(range(count)))
         width += count
     if context.classes and len(classes_of(last_one)) != len(context.classes):
         raise CannotLift(piece.kind, "its last model saw fewer classes than it has")
-    return chain([beside(ops), answer(last_one, fresh(width), context)])
+    # A member that stops at a row stops the whole, whatever the last model takes.
+    return chain([beside(ops), stopped(answer(last_one, fresh(width), context), range(handed_on))])
 
 
 def _width(part: Piece, how: str, binary: bool) -> int:

@@ -31,9 +31,10 @@ True of every piece:
 - Numbers are read as float64. scikit-learn computes in float32 where **all** columns of a step are float32: answers
   to such a table differ by what float32 rounds (about 1e-7 of each value), and ours are those to the same numbers in
   float64.
-- Where a legacy piece stops at a row (a category it never saw under `handle_unknown="error"`), the lifted model stops
-  too and names column, value and row. Where scikit-learn stops at a missing number, the scores of that row are NaN and
-  it gets no class; a committee of several models may still name one, so look at the scores.
+- Where a legacy piece stops at a row (a category it never saw under `handle_unknown="error"`, a number outside the
+  range of a domain), the lifted model stops too and names column, value and row. Where scikit-learn stops at a missing
+  number, the scores of that row are NaN and it gets no class, a committee's row as soon as one of its members stops.
+- Infinite numbers are no numbers to scikit-learn, which stops at them; the lifted model may answer.
 - Several targets at once are refused: a migration has one.
 - Tested against scikit-learn {sklearn}, XGBoost {xgboost}, LightGBM {lightgbm}; a piece of a newer version counts as
   a difference.

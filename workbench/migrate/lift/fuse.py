@@ -75,7 +75,7 @@ class TwoClasses(Op):
 class Votes(Op):
     """Scores [n, k] as they are, and the highest of them; its one part is the answer that says the same."""
 
-    name = "votes"
+    name = "forest-votes"
     two_forms = True
 
     def forward(self, x: Tensor, codes: Tensor) -> Outputs:

@@ -370,7 +370,7 @@ def aggregator(piece: Piece, columns: Columns, context: Context) -> tuple[Op, Co
 class Power(Op):
     """Numbers to a whole power, as the C library's `pow` does it."""
 
-    name = "power"
+    name = "whole-power"
 
     def forward(self, x: Tensor, codes: Tensor) -> Tensor:
         return torch.pow(x, float(str(self.config["power"])))

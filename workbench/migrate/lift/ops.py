@@ -46,6 +46,8 @@ class Op(nn.Module):
         self.parts = nn.ModuleList(parts)
 
     def __init_subclass__(cls) -> None:
+        if cls.name in OPS:
+            raise TypeError(f"two ops are called {cls.name!r}: a saved spec could not tell {cls} from {OPS[cls.name]}")
         OPS[cls.name] = cls
 
     def forward(self, x: Tensor, codes: Tensor) -> Any:
