@@ -137,9 +137,17 @@ def test_damaged_evidence_is_named_without_a_path(server: Server, client: httpx.
     mine = f"{server.api}/migrations/{next(one['id'] for one in found if one['name'] == 'damaged')}"
     findings = client.get(f"{mine}/findings").json()
     assert "bytes" in findings["problems"][0]
-    answer = client.get(f"{mine}/evidence/bias")
-    assert answer.status_code == 422
-    assert str(root) not in answer.text + json.dumps(findings)
+    said = [client.get(f"{mine}/{path}") for path in ("evidence/bias", f"evidence/bias?run={run}")]
+    assert [answer.status_code for answer in said] == [422, 422]
+    detail = client.get(f"{mine}/runs/{run}")
+    assert "was changed after it was written" in detail.json()["problems"][0]
+    (folder / store.REPORTS / run / "report.html").write_text("<p>all is well</p>")
+    (folder / store.REPORTS / run / "51_bias" / "report.html").write_text("<p>all is well</p>")
+    forged = [client.get(f"{mine}/report{query}") for query in ("", "?audit=bias", f"?run={run}")]
+    assert [answer.status_code for answer in forged] == [422, 422, 422]
+    for answer in (*said, detail, *forged, client.get(f"{mine}/compare?before={run}&after={run}")):
+        assert str(root) not in answer.text
+        assert "all is well" not in answer.text
     shutil.rmtree(root / "odd")
 
 

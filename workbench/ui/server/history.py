@@ -13,7 +13,7 @@ from workbench.evidence import ORDER, Evidence, Finding, Status
 from workbench.migration import open_migration
 from workbench.render import words
 from workbench.runner import REPORT
-from workbench.store.records import NOTEBOOK
+from workbench.store.records import NOTEBOOK, SEAL
 from workbench.ui.server import layout
 from workbench.ui.server.desk import Desk
 from workbench.ui.server.listing import known, when, worst
@@ -30,7 +30,7 @@ def runs(desk: Desk, folder: Path) -> Plain:
 def run(desk: Desk, folder: Path, identity: str) -> Plain:
     """One run, and what each of its notebooks found."""
     this = _of(desk, folder, identity)
-    held, problems = _held(this)
+    held, problems = _held(desk, this)
     status = worst(list(held.values()))
     origins = this.record.parts if this.record else {}
     parts = [_part(desk, path, held.get(_audit(path)), origins.get(path.name, "")) for path in this.parts]
@@ -56,7 +56,7 @@ def evidence(desk: Desk, folder: Path, audit: str, run: str | None) -> Plain:
 
 def findings(desk: Desk, folder: Path, run: str | None, chosen: Mapping[str, str]) -> Plain:
     """Findings over all audits, worst first. chosen: audit, status (comma-separated) and text, where given."""
-    held, problems = _newest(desk, folder) if run is None else _held(_of(desk, folder, run))
+    held, problems = _newest(desk, folder) if run is None else _held(desk, _of(desk, folder, run))
     every = [(audit, found, finding) for audit, found in held.items() for finding in found.findings]
     every.sort(key=lambda one: ORDER.index(one[2].status))
     wanted = [one for one in every if _matches(one[0], one[2], chosen)]
@@ -77,7 +77,7 @@ def findings(desk: Desk, folder: Path, run: str | None, chosen: Mapping[str, str
 
 def compare(desk: Desk, folder: Path, before: str, after: str) -> Plain:
     """Finding by finding; worsened first, then new, gone, changed, better."""
-    (old, lost), (new, missing) = (_held(_of(desk, folder, run)) for run in (before, after))
+    (old, lost), (new, missing) = (_held(desk, _of(desk, folder, run)) for run in (before, after))
     was, now = _by_key(old), _by_key(new)
     changes = [
         {"audit": audit, "key": key, "title": (one or other).title, "moved": moved,  # type: ignore[union-attr]
@@ -92,15 +92,22 @@ def compare(desk: Desk, folder: Path, before: str, after: str) -> Plain:
 
 def report(desk: Desk, folder: Path, run: str | None, audit: str | None) -> str:
     """The page of the migration, or of one audit, as it was drawn with the run. Raises ApiError where there is none."""
-    pages = [
-        path
-        for one in ([_of(desk, folder, run)] if run else known(desk, folder).runs)
-        for part in ([path for path in one.parts if _audit(path) == audit] if audit else [one.folder])
-        if (path := part / REPORT).is_file() and (audit or one.state == "done")
-    ]
-    if not pages:
+    runs = [_of(desk, folder, run)] if run else known(desk, folder).runs
+    found = next((page for one in runs if (page := _page(one, audit))), None)
+    if found is None:
         raise ApiError(404, "There is no report yet.", do="Run the migration first; the report comes with it.")
-    return desk.root.checked(pages[0]).read_text(encoding="utf-8")
+    path, sealed = found
+    _untouched(desk.root.checked(path), sealed)
+    return path.read_text(encoding="utf-8")
+
+
+def _page(run: store.Run, audit: str | None) -> tuple[Path, Mapping[str, Any]] | None:
+    """The page of a finished run, or of one finished notebook of any, and the seals it stands under."""
+    if audit is None:
+        there = run.record and (run.folder / REPORT).is_file()
+        return (run.folder / REPORT, run.record.files) if there and run.record else None
+    part = next((path for path in run.parts if _audit(path) == audit and (path / REPORT).is_file()), None)
+    return (part / REPORT, _sealed(part).files) if part else None
 
 
 _MOVED = ("worse", "new", "gone", "changed", "better")
@@ -186,17 +193,37 @@ def _audit(part: Path) -> str:
     return part.name[3:]
 
 
-def _held(run: store.Run) -> tuple[dict[str, Evidence], list[str]]:
+def _held(desk: Desk, run: store.Run) -> tuple[dict[str, Evidence], list[str]]:
     """Evidence by audit, and what could not be read."""
     held, problems = {}, []
     for part in run.parts:
         if not (part / store.EVIDENCE).exists():
             continue
         try:
-            held[_audit(part)] = store.read_evidence(part / store.EVIDENCE)
+            held[_audit(part)] = _read(part)
         except store.StoreError as error:
-            problems.append(str(error))
+            problems.append(desk.root.scrub(str(error)))
     return held, problems
+
+
+def _read(part: Path) -> Evidence:
+    """Evidence of one notebook of a run, as it was written. Raises StoreError."""
+    _untouched(part / store.EVIDENCE, _sealed(part).files)
+    return store.read_evidence(part / store.EVIDENCE)
+
+
+def _sealed(part: Path) -> store.Seal:
+    try:
+        return store.Seal.model_validate_json((part / SEAL).read_bytes())
+    except (OSError, ValueError):
+        raise store.DamagedError(f"{part.parent.name}/{part.name}/{SEAL} is missing or damaged.") from None
+
+
+def _untouched(path: Path, sealed: Mapping[str, Any]) -> None:
+    """Raises DamagedError if the file is not what was sealed with its run."""
+    if sealed.get(path.name) != store.seal_of(path):
+        where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+        raise store.DamagedError(f"{where} was changed after it was written. Run the audit again with --force.")
 
 
 def _newest(desk: Desk, folder: Path) -> tuple[dict[str, Evidence], list[str]]:
@@ -229,5 +256,5 @@ def _evidence(desk: Desk, folder: Path, audit: str, run: str | None) -> tuple[Ev
     else:
         part = next((path for path in _of(desk, folder, run).parts if _audit(path) == audit), None)
         if part and (part / store.EVIDENCE).exists():
-            return store.read_evidence(part / store.EVIDENCE), run
+            return _read(part), run
     raise ApiError(404, "There is no evidence of this yet.", shown(audit), "Run it first.")
