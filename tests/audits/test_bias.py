@@ -50,9 +50,11 @@ def _run(
 
 
 def _table(found: dict[str, Finding], attribute: str, side: str = "legacy") -> pd.DataFrame:
-    tables = [detail for detail in found[f"bias/groups[{attribute}]"].details if isinstance(detail, Table)]
-    table = next(table for table in tables if table.title == f"Counts and rates, {side}")
-    return pd.DataFrame(list(table.rows), columns=list(table.columns)).set_index("group")
+    tables = {one.title: one for one in found[f"bias/groups[{attribute}]"].details if isinstance(one, Table)}
+    parts = [tables[f"{title}, {side}"] for title in ("Rates", "Counts", "Rates of error")]
+    frames = [pd.DataFrame(list(one.rows), columns=list(one.columns)).set_index("group") for one in parts]
+    whole = pd.concat(frames, axis=1)
+    return whole.loc[:, ~whole.columns.duplicated()]
 
 
 COMPAS = {

@@ -118,24 +118,29 @@ def comparison(counts: Counts, paired: bool, plan: Plan) -> Comparison:
     return Comparison(counts, drawn, counts.n >= plan.least, paired, level=plan.level, seed=plan.seed)
 
 
+_NARROW = {
+    "Rates": ("rows", "selection_rate", "base_rate", "accuracy", "tpr", "fpr", "ppv", "npv"),
+    "Counts": ("rows", "tn", "fp", "fn", "tp", "selected", "share_of_selected"),
+    "Rates of error": ("rows", "tnr", "fnr", "fdr", "for"),
+}
+"""Tables that fit a window: what most readers look for first, then what it is made of."""
+
+
 def tables(this: Comparison) -> dict[str, pd.DataFrame]:
-    """By title: counts and rates of every group, for each model, and the change of the rates."""
-    sides = {f"Counts and rates, {side}": fairness.side_table(this.counts, side) for side in this.sides}
-    found = {title: _named(frame, this.keep) for title, frame in sides.items()}
-    if this.paired:
-        before, after = sides.values()
-        moved = (after - before)[[*fairness.RATES, "share_of_selected"]]
-        found["Change of rates, candidate - legacy"] = _named(moved, this.keep)
+    """By title: the rates of every group for each model, and their change; then counts, and the complements."""
+    sides = {side: fairness.side_table(this.counts, side) for side in this.sides}
+    found: dict[str, pd.DataFrame] = {}
+    for title, columns in _NARROW.items():
+        found |= {f"{title}, {side}": _named(frame[[*columns]], this.keep) for side, frame in sides.items()}
+        if title == "Rates" and this.paired:
+            moved = sides["candidate"] - sides["legacy"]
+            rates = [name for name in columns if name not in ("rows", "base_rate")]
+            found["Change of rates, candidate - legacy"] = _named(moved[rates], this.keep)
     return found
 
 
-_FIRST = ("rows", "selected", "selection_rate", "base_rate", "accuracy")
-"""What most readers look for; the rest of a wide table follows."""
-
-
 def _named(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
-    first = [name for name in _FIRST if name in frame]
-    return frame[[*first, *(name for name in frame if name not in first)]].reset_index().assign(compared=keep)
+    return frame.reset_index().assign(compared=keep)
 
 
 @dataclass(frozen=True)
