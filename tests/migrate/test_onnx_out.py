@@ -108,6 +108,9 @@ def _held_against_its_library(name: str, classes: int, table: Any, tmp_path: Pat
     assert {one.rpartition(".")[0] for one in made.operators} <= {"ai.onnx", "ai.onnx.ml"}
     assert made.probes > 1500
     onnx.checker.check_model(str(made.path), full_check=True)
+    graph = onnx.load(str(made.path)).graph
+    asked = {name for node in graph.node for name in node.input}
+    assert {one.name for one in graph.initializer} <= asked, "nothing lies in the file that it does not use"
     assert [one.name for one in model.inputs] == [one.name for one in lifted(estimator, X).inputs]
     unseen = X.assign(city="Atlantis", kind=X.kind.where(X.amount > 0))
     for rows in (X, unseen, X[:1]):

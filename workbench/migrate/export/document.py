@@ -76,12 +76,14 @@ def document(lifted: Lifted) -> Any:
     outputs = _outputs(graph, lifted)
     made = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape)
             for name, kind, shape in (*inputs, *outputs)]  # fmt: skip
+    # Words of a tree program are read here, and are no part of the file.
+    used = {name for node in graph.nodes for name in node.input}
     whole = helper.make_graph(
         graph.nodes,
         "lifted",
         made[: len(inputs)],
         made[len(inputs) :],
-        initializer=[numpy_helper.from_array(array, name) for name, array in graph.constants.items()],
+        initializer=[numpy_helper.from_array(array, name) for name, array in graph.constants.items() if name in used],
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)]
     model = helper.make_model(whole, opset_imports=opsets, ir_version=IR_VERSION, producer_name="migration-workbench")

@@ -48,8 +48,9 @@ def tensors(graph: Graph, edge: EdgeSpec) -> tuple[str, str]:
 
 
 def _number(graph: Graph, column: EdgeColumn) -> str:
-    x, absent = column.name, graph.add("IsNaN", column.name)
+    x = column.name
     for word in column.refuses:
+        absent = graph.add("IsNaN", column.name)
         hit = absent if word == "missing" else graph.add("Not", graph.add("Or", absent, _allowed(graph, column, word)))
         x = graph.add("Sub", x, graph.cast(_stopped(graph, hit, column, word), np.float64))
     return x
