@@ -147,6 +147,29 @@ def test_german_credit_statistical_parity(cases: Path) -> None:
     assert gap.title.endswith("lowest for no, highest for yes")
 
 
+def test_german_credit_reweighed_and_as_a_whole(cases: Path) -> None:
+    frame = pd.read_csv(cases / "fairness/german/german.data", sep=" ", header=None)
+    good = (frame[20] == 1).astype(int).to_numpy()
+    split = pd.DataFrame({"from25": frame[12] >= 25, "over25": frame[12] > 25, "sex": frame[8].isin(["A92", "A95"])})
+    found = _run(_scored(split, good, _side(good)), "from25", "over25", "sex")
+    gaps = {name: found[f"bias/selection-rate-gap[{name}]"].legacy.value for name in split}
+    assert {name: round(gap, 6) for name, gap in gaps.items()} == {
+        "from25": 0.128550,
+        "over25": 0.149448,
+        "sex": 0.074801,
+    }
+    assert round(found["bias/selection-rate-ratio[over25]"].legacy.value, 6) == 0.794826
+    assert found["bias/selection-rate-gap[sex]"].title.endswith("lowest for True, highest for False")
+    # Kamiran and Calders 2012: w = P(s) P(y) / P(s, y), of the rows of the tutorial's split.
+    order = np.random.RandomState(0).permutation(1000)[:700]
+    train, y = split.iloc[order], good[order]
+    joint = pd.crosstab(train.from25, y, normalize=True)
+    product = np.outer(joint.sum(axis=1), joint.sum(axis=0)) / joint
+    weight = product.to_numpy()[train.from25.astype(int), y]
+    even = _run(_scored(train, y, _side(y), weight=weight), "from25")["bias/selection-rate-gap[from25]"].legacy
+    assert even.value == pytest.approx(0, abs=1e-12)
+
+
 def _people(n: int = 10_000, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """A fair, informative score for people of two attributes."""
     rng = np.random.default_rng(seed)

@@ -9,6 +9,7 @@ module of its own. A rule that decides by drawing lots is made one that does not
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,7 +270,10 @@ def _reduction(candidate: Model, data: _Data, task: Task, params: Params, steps:
             bound = max(0.005, (1 - strength) * before)
             made = ExponentiatedGradient(
                 LogisticRegression(max_iter=500), kinds[params.constraint](difference_bound=bound), max_iter=20
-            ).fit(fitted.x, data.y, sensitive_features=named)
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pandas warns of how fairlearn writes its series
+                made.fit(fitted.x, data.y, sensitive_features=named)
             used = [place for place, weight in made.weights_.items() if weight > 1e-6]
             members, weights = [made.predictors_[place] for place in used], made.weights_[used].to_numpy(np.float64)
         yield fitted.rule(strength, fitted.voted([_line(one, fitted.x.shape[1]) for one in members], weights))
