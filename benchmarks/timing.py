@@ -67,20 +67,20 @@ def calls_for(per_call: float, window: float) -> int:
 
 
 def race(
-    sides: dict[str, Timed], *, block: float, seconds: float, most: int, seed: int
+    sides: dict[str, Timed], *, block: float, seconds: float, most: int, seed: int, least: int = LEAST
 ) -> tuple[Raced, dict[str, str]]:
     """Time all sides against "ours", and ours against itself; sides that are too slow for `seconds` are left out.
 
     A round is a few palindromes of the sides in a seeded order, in slices of milliseconds, at least `block` s a side;
     a side's time in a round is the median of its slices, which a process that takes the core now and then does not
-    move. Rounds go on until `most` or the end of `seconds`; at least LEAST. Gives the times, and why each side that
+    move. Rounds go on until `most` or the end of `seconds`; at least `least`. Gives the times, and why each side that
     was left out was.
     """
     around: dict[str, float] = {}
     left_out: dict[str, str] = {}
     for name, timed in sides.items():
         per_call = settle(timed, block)
-        if name != OURS and 2 * LEAST * max(block, per_call) > seconds:
+        if name != OURS and 2 * least * max(block, per_call) > seconds:
             left_out[name] = f"one call takes {per_call:.1f} s"
         else:
             around[name] = per_call
@@ -97,7 +97,7 @@ def race(
             for side in order:
                 slices[side].append(ask[side](calls[side]))
         rounds.append(np.median(slices, axis=1) / np.array(calls)[:, None] / 1e9)
-        if len(rounds) >= LEAST and 2 * time.monotonic() - start > end:
+        if len(rounds) >= least and 2 * time.monotonic() - start > end:
             break
     found = np.maximum(np.array(rounds), 1e-9)
     return Raced(names, found[:, :, 0], found[:, :, 1]), left_out

@@ -30,8 +30,10 @@ PACED = 1_000
 """Fewer rows in a call say nothing of how long a large one takes: what a call costs by itself is most of theirs."""
 LARGE = 100_000
 """Batches above it: models of the quick selection only, on ready rows."""
-SECONDS, LONG = 2.5, 20.0
+SECONDS, LONG = 2.5, 24.0
 """For the sides of one cell, and of one with a large batch: a whole run takes about twelve quiet minutes."""
+FEWEST = 2
+"""Rounds of a large batch, at least: a call of seconds is steady in itself."""
 BATCHES = (1, 64, 1_024, 20_000, 1_000_000)
 QUICK_BATCHES = (1, 1_024, 20_000)
 
@@ -104,13 +106,14 @@ def _cells(
         if (batch > LARGE and shape.name not in QUICK) or (scope == "frame" and (batch > LARGE or entered.threads > 1)):
             continue
         cell = {"model": shape.name, "scope": scope, "rows": batch, "threads": entered.threads}
-        begun, budget = time.monotonic(), (SECONDS if batch <= LARGE else LONG)
+        begun = time.monotonic()
+        budget, least = (SECONDS, LEAST) if batch <= LARGE else (LONG, FEWEST)
         slow = {name: f"one call would take about {each * batch:.0f} s" for name, each in pace.items()}
-        slow = {name: said for name, said in slow.items() if name != OURS and 2 * LEAST * pace[name] * batch > budget}
+        slow = {name: said for name, said in slow.items() if name != OURS and 2 * least * pace[name] * batch > budget}
         X = shape.rows(batch, 11)
         frame = shape.frame(X)
         sides = {name: entered.sides[name].timed(X, frame) for name in same if name not in slow}
-        raced, late = race(sides, block=0.04, seconds=budget, most=12, seed=batch)
+        raced, late = race(sides, block=0.04, seconds=budget, most=12, seed=batch, least=least)
         if batch >= PACED:
             pace |= {name: raced.seconds(name) / batch for name in sides if name in raced.names}
         rows = summary(raced, {**entered.absent, **off, **slow, **late})
