@@ -49,7 +49,7 @@ SILENT = (reasons.UnansweredError, reasons.InexactError, reasons.UnaskableError,
 
 class Params(audit.Params):
     rows: int = Field(2_000, ge=20, le=20_000, description="rows explained")
-    background: int = Field(1_000, ge=20, le=20_000, description="rows an absent column takes its values from")
+    background: int = Field(1_000, ge=20, le=5_000, description="rows an absent column takes its values from")
     evaluations: int = Field(200_000, ge=10_000, description="what-if rows each model answers where it is not exact")
     top_k: int = Field(3, ge=1, description="how many leading reasons are compared")
     changed_below: float = Field(0.8, gt=0, lt=1, description="cosine under which a row's reasons have changed")
