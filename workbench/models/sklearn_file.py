@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workbench.models.base import OpenModel, from_scores
+from workbench.models.inputs import coded
 from workbench.models.pieces import sklearn_piece, version_of
 from workbench.models.portable import unpickler
 from workbench.models.portable.unpickler import WRAPPERS, Plain, Unpickler
@@ -89,7 +90,7 @@ class SklearnModel(OpenModel):
         self.piece = sklearn_piece(estimator)
         self.named = getattr(estimator, "feature_names_in_", None) is not None
         asks = asked(self.piece, _names(estimator, features))
-        self.none_for = asks.none_for
+        self.none_for, self.coded = asks.none_for, asks.coded
         task, classes = _task(estimator)
         self.scores = task != "regression" and hasattr(estimator, "predict_proba")
         self.decides = task != "regression" and not self.scores
@@ -109,6 +110,9 @@ class SklearnModel(OpenModel):
             rows = rows.assign(
                 **{name: rows[name].astype(object).where(rows[name].notna(), None) for name in self.none_for}
             )
+        if self.coded:
+            # As in training, whatever the categories of these rows: XGBoost and LightGBM go by their order.
+            rows = rows.assign(**{name: _categorical(rows[name], known) for name, known in self.coded.items()})
         return rows if self.named else rows.to_numpy()
 
     def answer(self, rows: pd.DataFrame) -> Outputs:
@@ -137,6 +141,12 @@ class SklearnModel(OpenModel):
 
     def describe(self) -> Piece:
         return self.piece
+
+
+def _categorical(column: pd.Series[Any], known: tuple[Label, ...]) -> Any:
+    """What is not known is missing, as pandas has it."""
+    categories: Any = pd.Index(list(known))
+    return pd.Categorical.from_codes(np.nan_to_num(coded(column, known), nan=-1).astype(np.int64), categories)
 
 
 def _objects(labels: Any) -> NDArray[np.generic]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +36,12 @@ SAME_SHAPE = (
 
 @dataclass(frozen=True)
 class Asked:
-    """inputs: in the estimator's order. none_for: columns whose missing values were None in training, not NaN."""
+    """inputs: in the estimator's order. none_for: columns whose missing values were None in training, not NaN.
+    coded: columns that XGBoost or LightGBM took as pandas categories, and those categories in the order of training."""
 
     inputs: tuple[Input, ...]
     none_for: frozenset[str] = frozenset()
+    coded: Mapping[str, tuple[Label, ...]] = field(default_factory=dict)
 
 
 Use = tuple[str, Piece, int]
@@ -51,8 +54,34 @@ def asked(piece: Piece, names: Sequence[str]) -> Asked:
     uses: dict[str, list[tuple[Piece, int]]] = {name: [] for name in names}
     for name, part, place in _trace(piece, list(names)):
         uses[name].append((part, place))
-    inputs = tuple(_input(name, uses[name]) for name in names)
-    return Asked(inputs, frozenset(name for name in names if any(_wants_none(*use) for use in uses[name])))
+    coded = _coded(piece, uses)
+    inputs = tuple(
+        Input(name, "category", coded[name]) if name in coded else _input(name, uses[name]) for name in names
+    )
+    return Asked(inputs, frozenset(name for name in names if any(_wants_none(*use) for use in uses[name])), coded)
+
+
+def _coded(piece: Piece, uses: Mapping[str, Sequence[tuple[Piece, int]]]) -> dict[str, tuple[Label, ...]]:
+    """A column is known by its name, also behind steps that hand it on: pandas frames keep names, with a prefix."""
+    found: dict[str, tuple[Label, ...]] = {}
+    spaced = {name.replace(" ", "_"): name for name in uses}
+    for _, part in piece.walk():
+        listed = part.params.get("categories")
+        if not isinstance(listed, dict) or not part.kind.startswith(("xgboost.", "lightgbm.")):
+            continue
+        for feature, values in listed.items():
+            name = feature if feature in uses else spaced.get(feature, feature.rpartition("__")[2])
+            if (
+                isinstance(values, list)
+                and name in uses
+                and all(use is part or _hands_on(use) for use, _ in uses[name])
+            ):
+                found[name] = tuple(cast("list[Label]", values))
+    return found
+
+
+def _hands_on(piece: Piece) -> bool:
+    return piece.kind in SAME_SHAPE[:2] and piece.params.get("func") is None
 
 
 def _trace(piece: Piece, columns: list[str]) -> Iterator[Use]:
