@@ -99,7 +99,8 @@ def is_ubj(data: bytes) -> bool:
 def _booster(document: dict[str, Any], learner: dict[str, Any], rounds: int | None) -> Booster:
     objective = str(learner["objective"]["name"])
     if objective not in LINKS:
-        raise ModelError(f"its objective {objective[:80]!r} is not one this workbench can answer for: {', '.join(LINKS)}")
+        known = ", ".join(LINKS)
+        raise ModelError(f"its objective {objective[:80]!r} is not one this workbench can answer for: {known}")
     param = learner["learner_model_param"]
     outputs = max(1, int(param.get("num_class", 0)), int(param.get("num_target", 1)))
     if outputs > MOST_OUTPUTS or int(param["num_feature"]) > MOST_FEATURES:
