@@ -17,6 +17,7 @@ START = "0" * 64
 """`prev` of the first entry."""
 
 Sha = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Public = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{43}=$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Said = Annotated[str, Field(min_length=1, max_length=4000)]
 Verb = Literal["approve", "approve-with-conditions", "reject"]
@@ -45,14 +46,14 @@ class Opened(Plain):
 
     kind: Literal["opened"] = "opened"
     migration: Name
-    public: str
+    public: Public
 
 
 class KeyAccepted(Plain):
     """A key that may sign from here on, because one that already may says so."""
 
     kind: Literal["key"] = "key"
-    public: str
+    public: Public
     owner: Name
 
 

@@ -5,6 +5,7 @@
 needs: what must hold for that (an option has one of these values, a part is not there, a condition of `nested` does
 not hold). differs: what must hold for the same answers; else it is lifted with that difference. options: the
 constructor options that were considered; a piece with another one is newer than this knowledge, and so unknown.
+aside_as: names under which a model holds such a piece for its own use, beside the way from a row to its answer.
 """
 
 from __future__ import annotations
@@ -44,11 +45,13 @@ def table() -> Mapping[str, Any]:
     return found
 
 
-def known(piece: Piece) -> Known:
-    """What the table says of this very piece, its options and parts included."""
+def known(piece: Piece, held_as: str = "") -> Known:
+    """What the table says of this very piece, its options and parts included. held_as: its name in what holds it."""
     row = table()["pieces"].get(piece.kind)
     if row is None:
         return _stranger(piece)
+    if held_as in row.get("aside_as", ()):
+        return Known("aside", 0, ASIDE, "")
     for need in row.get("needs", ()):
         if not _holds(piece, need):
             return Known("retrain", int(table()["unknown_effort"]), need["why"], need["advice"])
@@ -71,6 +74,8 @@ def known(piece: Piece) -> Known:
     return Known(status, effort, why, advice)
 
 
+ASIDE = "It is not on the way from a row to its answer."
+
 ORDER: tuple[Status, ...] = ("aside", "exact", "difference", "retrain", "unknown", "closed")
 """From what stands in nobody's way to what cannot even be looked at."""
 
@@ -82,7 +87,7 @@ def looked_up(piece: Piece) -> list[tuple[str, Piece, Known]]:
     for path, part in paths(piece):
         if below is not None and path.startswith(below):
             continue
-        what = known(part)
+        what = known(part, path.rpartition(" > ")[2])
         below = None if what.status in (*LIFTS, "aside") else f"{path} > "
         found.append((path, part, what))
     return found
