@@ -145,6 +145,7 @@ def test_raw_categories_mislead_lightgbm_and_not_us(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of matplotlib, which shap imports
 def test_shap_is_wrong_about_categories_and_ours_is_not(tmp_path: Path) -> None:
     found = fidelity.hist_attribution(tmp_path)
     assert found.off > 0.5

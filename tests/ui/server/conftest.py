@@ -105,9 +105,10 @@ def keep(folder: Path, found: Evidence, page: str = "<p>a page</p>") -> str:
     return store.runs(folder)[0].id
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """work/credit with two runs; around it what must never be found or read."""
+    """work/credit with two runs; around it what must never be found or read. Anew for each file of tests: strangers'
+    requests start runs in it."""
     top = tmp_path_factory.mktemp("top")
     root = top / "root"
     credit = migration_in(root / "work" / "credit")
@@ -164,7 +165,7 @@ class Server:
         self.process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start(root: Path, plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Server]]:
     """Starts a server over the root; every one it started is ended with the tests."""
     started: list[Server] = []
@@ -206,18 +207,18 @@ def _started(root: Path, plugin: Path, home: Path) -> Server:
     raise AssertionError(f"no server: {server.log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(start: Callable[[], Server]) -> Server:
     return start()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx.Client]:
     with server.client() as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def credit(server: Server, client: httpx.Client) -> dict[str, Any]:
     """The one migration of the root, as it is listed."""
     found = client.get(f"{server.api}/migrations").json()["migrations"]
