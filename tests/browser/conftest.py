@@ -58,7 +58,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     finally:
         for process in started:
             process.terminate()
-            process.wait(120)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                # A kernel that was just being started can hold Jupyter's own shutdown up for minutes.
+                process.kill()
+                process.wait(20)
 
 
 def wait(process: subprocess.Popen[bytes], address: str) -> None:
