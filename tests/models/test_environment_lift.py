@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import environment_of
+from old_environments import environment_of
 
 from workbench.migrate.lift import Lifted, lift, lift_piece
 from workbench.models import Model, ModelError, Outputs
