@@ -15,9 +15,9 @@ from workbench.data import open_data
 from workbench.evidence import Chart, Finding, Status, Table, Text
 from workbench.migrate import mitigate
 from workbench.migrate.lift import lift
+from workbench.migrate.lift.group_thresholds import GroupThresholds
 from workbench.migrate.lift.ops import Op, Outputs, from_plain, to_plain
 from workbench.migrate.mitigation.groups import REST, groups_of
-from workbench.migrate.mitigation.op import GroupThresholds
 from workbench.migrate.mitigation.thresholds import nearest
 from workbench.migration import Roles, Task
 from workbench.models import ModelError, open_model

@@ -6,6 +6,7 @@ from workbench.migrate.lift import (  # noqa: F401
     committees,
     curves,
     functions,
+    group_thresholds,
     grown,
     imputers,
     jpmml_casts,

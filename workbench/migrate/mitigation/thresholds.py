@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.migrate.lift import Lifted
+from workbench.migrate.lift.group_thresholds import GroupThresholds
 from workbench.migrate.lift.lifted import Module
 from workbench.migrate.lift.ops import Op
 from workbench.migrate.mitigation.groups import Groups
-from workbench.migrate.mitigation.op import GroupThresholds
 from workbench.models.edge import FIRST, EdgeColumn, EdgeSpec
 from workbench.models.protocol import Input, ModelError
 
