@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, cast, get_args
@@ -14,7 +14,7 @@ import tornado.web
 
 from workbench import ledger, render, store
 from workbench.ledger.entries import Verb
-from workbench.migration import Migration, MigrationError, open_migration
+from workbench.migration import Migration, MigrationError
 from workbench.ui.review.doors import House
 from workbench.ui.review.judging import docket, judge, shown
 from workbench.ui.review.people import SESSION, Session
@@ -22,6 +22,8 @@ from workbench.ui.review.reading import choice, seen_of
 
 COOKIE = "workbench-review"
 ISSUER = "workbench-review"
+
+LINKS = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide"))
 
 T = TypeVar("T")
 
@@ -77,7 +79,7 @@ class Page(tornado.web.RequestHandler):
     def bar(self, here: str = "") -> render.Bar:
         doors = self.house.doors
         inside = self.session is not None or doors.mode == "open"
-        links = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide")) if inside else ()
+        links = LINKS if inside else ()
         note = "Open on this machine, for reading: nobody logs in." if doors.mode == "open" else ""
         return render.Bar(
             doors.root, self.migration().name, who=self.login, links=links, here=here, note=note,
@@ -85,7 +87,7 @@ class Page(tornado.web.RequestHandler):
         )  # fmt: skip
 
     def migration(self) -> Migration:
-        return open_migration(self.house.folder)
+        return self.house.migration()
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self.set_header("Content-Security-Policy", render.policy())
@@ -261,11 +263,6 @@ class Logout(Page):
 class Invitation(Page):
     needs_person = False
 
-    async def prepare(self) -> None:
-        if not self.house.tries.allows(str(self.request.remote_ip)):
-            raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
-        await cast("Awaitable[None]", super().prepare())
-
     async def get(self, secret: str) -> None:
         login = await self.off(lambda: self.house.people.invited(secret))
         if not login:
@@ -287,6 +284,9 @@ class Invitation(Page):
         self.redirect(doors.root)
 
     def _used_up(self) -> None:
+        # Only what does not work is counted: behind a proxy all reviewers come from one address.
+        if not self.house.tries.allows(str(self.request.remote_ip)):
+            raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
         self.set_status(HTTPStatus.GONE)
         told = "A link lets one person in once, within a week. Ask whoever sent it for a new one."
         self.write(render.notice(self.bar(), "This link no longer works", [told]))

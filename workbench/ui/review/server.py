@@ -18,6 +18,7 @@ import tornado.netutil
 import tornado.web
 from tornado.httpserver import HTTPServer
 
+from workbench import render
 from workbench.migration import open_migration
 from workbench.ui.review import handlers as pages
 from workbench.ui.review.doors import Doors, House, ReviewError, check_doors
@@ -53,6 +54,7 @@ def application(folder: Path, doors: Doors) -> tornado.web.Application:
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict", "secure": doors.secure, "path": root},
         # Cookies of a restarted server still hold: sessions are kept, tokens of forms are made anew.
         cookie_secret=secrets.token_hex(32),
+        house=house,
         log_function=_log,
     )
 
@@ -64,6 +66,11 @@ def _log(handler: tornado.web.RequestHandler) -> None:
     logging.getLogger("workbench.review").info(
         "%s %s %d %.0f ms", handler.request.method, shown, handler.get_status(), 1000 * handler.request.request_time()
     )
+
+
+def _draw(folder: Path, app: tornado.web.Application) -> None:
+    house: House = app.settings["house"]
+    house.pages.journey(render.Bar(house.doors.root, open_migration(folder).name, who="nobody", links=pages.LINKS))
 
 
 def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -81,6 +88,8 @@ def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str
             ) from error
         server.add_sockets(sockets)
         ready(doors.url or f"http://{host}:{sockets[0].getsockname()[1]}{doors.root}")
+        # The first visitor finds the page drawn.
+        asyncio.get_running_loop().run_in_executor(None, _draw, folder, app)
         await asyncio.Event().wait()
 
     asyncio.run(main())
