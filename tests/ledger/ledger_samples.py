@@ -28,6 +28,16 @@ BOB = ledger.Actor(subject="bob", issuer="review")
 GAP = "bias/selection-rate-gap[sex]"
 
 
+def migration_in(place: Path) -> Path:
+    """Its folder, without a run."""
+    folder = place / "credit"
+    folder.mkdir()
+    rows = "\n".join(f"{'fm'[n % 2]},{n % 3 % 2},{n % 2}" for n in range(40))
+    (folder / "loans.csv").write_text(f"sex,default,decision\n{rows}\n")
+    (folder / "migration.yaml").write_text(YAML)
+    return folder
+
+
 def keep(folder: Path, status: Status = Status.FAIL, value: float = 0.1) -> store.Run:
     """One more finished run with evidence of bias, entered into the ledger."""
     migration = open_migration(folder)

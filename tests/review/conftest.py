@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ledger_samples import YAML, keep
+from ledger_samples import keep, migration_in
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
@@ -19,11 +19,7 @@ from workbench.ui.review.server import LARGEST, application
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "credit"
-    folder.mkdir()
-    rows = "\n".join(f"{'fm'[n % 2]},{n % 3 % 2},{n % 2}" for n in range(40))
-    (folder / "loans.csv").write_text(f"sex,default,decision\n{rows}\n")
-    (folder / "migration.yaml").write_text(YAML)
+    folder = migration_in(tmp_path)
     keep(folder, Status.PASS)
     return folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -118,7 +118,7 @@ def decide(
         or _own_work(entries, actor, now, migration)
         or _changed(seen, now)
         or _twice(entries, actor, name, now)
-        or _blocked(migration, decision, conditions)
+        or _blocked(migration, entries, decision, conditions)
     )
     if why:
         _refuse(migration, actor, f"to {decision} ({name})", why, request)
@@ -158,7 +158,7 @@ def _gate(migration: Migration, entries: Sequence[Entry], name: str, now: Mappin
     stale = {e.seq: f"entry {e.seq} of {e.actor.subject}, {why}" for e in made if (why := _moved(_decided(e), now))}
     held = [entry for entry in made if entry.seq not in stale]
     rejections = tuple(entry for entry in held if _decided(entry).decision == "reject")
-    approvals = tuple(_once(entry for entry in held if _decided(entry).decision != "reject"))
+    approvals = _once(entry for entry in held if _decided(entry).decision != "reject")
     missing = _missing(migration.review, approvals)
     status: Literal["approved", "rejected", "stale", "open"] = "stale" if stale else "open"
     if rejections:
@@ -173,9 +173,9 @@ def _decided(entry: Entry) -> Decided:
     return entry.body
 
 
-def _once(entries: object) -> list[Entry]:
+def _once(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     """One approval per person, the newest."""
-    return list({entry.actor.same_as: entry for entry in entries}.values())  # type: ignore[attr-defined]
+    return tuple({entry.actor.same_as: entry for entry in entries}.values())
 
 
 def _missing(review: Review, approvals: Sequence[Entry]) -> dict[str, int]:
@@ -230,12 +230,12 @@ def _twice(entries: Sequence[Entry], actor: Actor, name: str, now: Mapping[str, 
     return ""
 
 
-def _blocked(migration: Migration, decision: Verb, conditions: Sequence[Condition]) -> str:
+def _blocked(migration: Migration, entries: Sequence[Entry], decision: Verb, conditions: Sequence[Condition]) -> str:
     if decision == "approve-with-conditions" and not conditions:
         return "an approval with conditions needs at least one: what, who owns it, and by when"
     if decision != "approve":
         return ""
-    held = waivers.current(read(migration.folder).entries)
+    held = waivers.current(entries)
     stored = [store.latest(migration.folder, entry.name) for entry in catalog.discover() if entry.module]
     counted = [waivers.applied(found.evidence, held) for found in stored if found]
     if not counted:

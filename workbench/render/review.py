@@ -18,7 +18,6 @@ class Bar:
     root: str
     migration: str
     who: str = ""
-    role: str = ""
     links: tuple[tuple[str, str], ...] = ()
     here: str = ""
     xsrf: str = ""
@@ -92,7 +91,6 @@ class Choice:
     blocks: what stands in the way of a plain yes. cannot: why this reader cannot decide, "" if they can.
     """
 
-    status: str
     sentence: str
     roles: tuple[str, ...]
     seen: str

@@ -108,8 +108,9 @@ class _Journey:
                 self._start_ready(pool)
                 for worker, told in pool.listen() if pool.workers else ():
                     self._heard(worker, told)
-        report = self._report()
-        self.writer.finish(self._checkpoint())
+        checkpoint = self._checkpoint()
+        report = self._report(checkpoint)
+        self.writer.finish(checkpoint)
         self._enter()
         counted = tuple(ledger.applied(one, self.waivers) for one in self.evidences.values())
         outcome = Outcome(
@@ -276,14 +277,14 @@ class _Journey:
         except (ledger.LedgerError, ledger.SigningKeyError, store.StoreError) as error:
             self._tell("warning", text=f"the run is stored, but not in the ledger: {error}")
 
-    def _report(self) -> Path | None:
+    def _report(self, checkpoint: str) -> Path | None:
         found = {name: ledger.applied(one, self.waivers) for name, one in self.evidences.items()}
         ordered = [found[entry.name] for entry in catalog.discover() if entry.name in found]
         absent = [entry.name for entry in catalog.discover() if entry.module and entry.name not in self.evidences]
         path = self.writer.folder / REPORT
         try:
             missing = dict.fromkeys(absent, NOT_HERE)
-            page = migration_page(self.migration, ordered, self.writer.id, missing, self._checkpoint())
+            page = migration_page(self.migration, ordered, self.writer.id, missing, checkpoint)
             store.write(path, page)
         except store.StoreError:
             raise

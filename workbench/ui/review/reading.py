@@ -56,7 +56,7 @@ class Pages:
             stamp, now = self._stamp(), time.monotonic()
             kept = self._kept.get((here, f"{who}{bar.root}"))
             if kept is None or kept[0] != stamp or now - kept[1] > KEPT:
-                blank = replace(bar, who=WHO if who else "", role="", xsrf=XSRF, note=NOTE if bar.note else "")
+                blank = replace(bar, who=WHO if who else "", xsrf=XSRF, note=NOTE if bar.note else "")
                 kept = (stamp, now, draw(blank))
                 self._kept[here, f"{who}{bar.root}"] = kept
         return _filled(kept[2], bar)
@@ -111,7 +111,6 @@ def choice(migration: Migration, login: str, said: str = "", wrong: str = "") ->
     now, subjects = ledger.gate(migration), ledger.subjects(migration)
     roles = tuple(sorted(migration.review.roles_of(login)))
     return render.Choice(
-        status=now.status,
         sentence=now.sentence,
         roles=roles,
         seen=seen_of(subjects),

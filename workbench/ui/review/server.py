@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -52,8 +51,6 @@ def application(folder: Path, doors: Doors) -> tornado.web.Application:
         default_handler_args={"house": house},
         xsrf_cookies=True,
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict", "secure": doors.secure, "path": root},
-        # Cookies of a restarted server still hold: sessions are kept, tokens of forms are made anew.
-        cookie_secret=secrets.token_hex(32),
         house=house,
         log_function=_log,
     )
