@@ -136,7 +136,42 @@ def tables(this: Comparison) -> dict[str, pd.DataFrame]:
             moved = sides["candidate"] - sides["legacy"]
             rates = [name for name in columns if name not in ("rows", "base_rate")]
             found["Change of rates, candidate - legacy"] = _named(moved[rates], this.keep)
-    return found
+    return found | {CELLS: cells(this.counts, this.paired)}
+
+
+CELLS = "Rows by truth and decision"
+"""Title of the table that holds every count the others are made of."""
+
+
+def cells(counts: Counts, paired: bool) -> pd.DataFrame:
+    """The table of counts, a line per cell that has rows; what is not known is missing. `counted_again` reads it."""
+    at = np.nonzero(counts.rows)
+    names = ("truth", "legacy", "candidate") if paired else ("truth", "legacy")
+    lines = {"group": np.array(counts.labels, dtype=object)[at[0]]}
+    lines |= {name: _known(codes) for name, codes in zip(names, at[1:])}
+    lines["rows"] = counts.rows[at]
+    if counts.weighted:
+        lines |= {"weight": counts.weight[at], "squares": counts.squares[at]}
+    return pd.DataFrame(lines)
+
+
+def _known(codes: Ints) -> NDArray[np.object_]:
+    return np.array([None if code == fairness.UNKNOWN else int(code) for code in codes], dtype=object)
+
+
+def counted_again(lines: pd.DataFrame) -> Counts:
+    """The counts that `cells` wrote down, groups in their order there."""
+    labels = tuple(dict.fromkeys(lines["group"]))
+    parts = [np.array([labels.index(group) for group in lines["group"]], dtype=np.int64)]
+    for name in ("truth", "legacy", "candidate"):
+        codes = lines[name] if name in lines else pd.Series([None] * len(lines))
+        parts.append(np.array([fairness.UNKNOWN if code is None or code != code else int(code) for code in codes]))
+    made = []
+    for name in ("rows", "weight", "squares"):
+        table = np.zeros((len(labels), 3, 3, 3))
+        table[tuple(parts)] = lines[name if name in lines else "rows"]
+        made.append(table)
+    return Counts(labels, made[0].astype(np.int64), made[1], made[2])
 
 
 def _named(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
