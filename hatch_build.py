@@ -33,6 +33,12 @@ class LabExtension(BuildHookInterface):
                 self.app.display_warning(f"JupyterLab will have no Migration panel: {error}. Later: make extension")
                 return
         if self.target_name == "wheel":
-            place = f"share/jupyter/labextensions/{extension.NAME}"
-            built = {str(extension.TARGET): place, str(extension.HERE / "install.json"): f"{place}/install.json"}
-            build_data["shared_data"].update(built)
+            build_data["shared_data"].update(_shared())
+
+
+def _shared() -> dict[str, str]:
+    """Where each part of the built extension goes. An installation that JupyterLab reads from here (`make extension`)
+    has written install.json among them, which must not come twice."""
+    place, install = f"share/jupyter/labextensions/{extension.NAME}", extension.HERE / "install.json"
+    built = {str(path): f"{place}/{path.name}" for path in extension.TARGET.iterdir() if path.name != install.name}
+    return built | {str(install): f"{place}/{install.name}"}

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +12,10 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.browser.lab import Lab, start  # noqa: E402 (a file of the checkout, not of the package)
+
 PICTURES = ROOT / "docs" / "pictures"
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
@@ -33,7 +31,7 @@ def main(migration: Path) -> None:
             page.wait_for_timeout(1000)
             page.screenshot(path=PICTURES / ("report.png" if scheme == "light" else "report-dark.png"))
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        _notebook(page, f"{lab}&path=", run.relative_to(migration) / "51_bias" / "notebook.ipynb")
+        _notebook(page, lab, run.relative_to(migration) / "51_bias" / "notebook.ipynb")
         page.screenshot(path=PICTURES / "notebook.png")
         for theme, name in (("JupyterLab Light", "lab.png"), ("JupyterLab Dark", "lab-dark.png")):
             page = browser.new_page(viewport={"width": 1280, "height": 860})
@@ -42,9 +40,9 @@ def main(migration: Path) -> None:
         browser.close()
 
 
-def _panel(page: Page, lab: str, theme: str) -> None:
+def _panel(page: Page, lab: Lab, theme: str) -> None:
     """The panel with the evidence of one audit beside it, nothing left to wait for."""
-    page.goto(f"{lab}&reset")
+    page.goto(lab.address(more="&reset"))
     page.locator('li[data-id="migration-workbench-panel"]').click(timeout=60_000)
     page.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
     page.locator('.mw-nb[data-notebook="51_bias"] .mw-row').click()
@@ -53,9 +51,8 @@ def _panel(page: Page, lab: str, theme: str) -> None:
     page.wait_for_timeout(2000)
 
 
-def _notebook(page: Page, lab: str, path: Path) -> None:
-    base, token = lab.split("?", 1)
-    page.goto(f"{base}/tree/{path}?{token.removesuffix('&path=')}&reset")
+def _notebook(page: Page, lab: Lab, path: Path) -> None:
+    page.goto(lab.address(f"/tree/{path}", "&reset"))
     page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
     page.wait_for_timeout(3000)
     # Lab draws cells as they come into view: the second call finds the heading where it stays.
@@ -65,45 +62,14 @@ def _notebook(page: Page, lab: str, path: Path) -> None:
 
 
 @contextmanager
-def _lab(folder: Path) -> Iterator[str]:
-    """A JupyterLab with settings of its own; yields its address with the token."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
+def _lab(folder: Path) -> Iterator[Lab]:
+    """A JupyterLab with settings of its own."""
     with tempfile.TemporaryDirectory() as home:
-        where = {name: f"{home}/{name}" for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-        where["JUPYTERLAB_WORKSPACES_DIR"] = f"{home}/workspaces"
-        where["JUPYTERLAB_SETTINGS_DIR"] = f"{home}/settings"
-        quiet = Path(home, "settings", "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings")
-        quiet.parent.mkdir(parents=True)
-        quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')
-        command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-        command += [
-            f"--IdentityProvider.token={token}",
-            f"--ServerApp.root_dir={folder}",
-            "--LabApp.expose_app_in_browser=True",
-            "--KernelManager.transport=ipc",
-        ]
-        process = subprocess.Popen(
-            command, env={**os.environ, **where}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        lab = start(folder, Path(home))
         try:
-            _wait(f"http://127.0.0.1:{port}/api/status?token={token}")
-            yield f"http://127.0.0.1:{port}/lab?token={token}"
+            yield lab
         finally:
-            process.terminate()
-            process.wait(30)
-
-
-def _wait(address: str) -> None:
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(address, timeout=2).read()  # noqa: S310 (our own server)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"JupyterLab did not answer at {address.split('?')[0]} within a minute")
+            lab.stop()
 
 
 if __name__ == "__main__":

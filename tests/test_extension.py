@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 EXTENSION = Path(__file__).parents[1] / "extension"
+NAME = "migration-workbench"
 STATIC = EXTENSION.parent / "workbench" / "labextension" / "static"
 
 
@@ -51,3 +57,30 @@ def test_the_bundle_is_small() -> None:
     if not STATIC.exists():
         pytest.skip("the extension is not built here: make extension")
     assert sum(path.stat().st_size for path in STATIC.glob("*.js")) <= 300_000
+
+
+@pytest.mark.slow
+def test_wheel_sdist_and_a_checkout_set_up_again_hold_the_built_extension_once(tmp_path: Path) -> None:
+    """As `make setup` finds it after `make extension`: built, linked, with what the last installation wrote there."""
+    if not STATIC.exists():
+        pytest.skip("the extension is not built here: make extension")
+    here, copy, out = EXTENSION.parent, tmp_path / "checkout", tmp_path / "dist"
+    left_out = shutil.ignore_patterns(
+        "node_modules", "lib", "__pycache__", ".venv", ".git", "demo", "results", ".cache"
+    )
+    shutil.copytree(here, copy, ignore=left_out)
+    shutil.copy(EXTENSION / "install.json", copy / "workbench" / "labextension")
+    build = "import sys, hatchling.build as b; b.build_wheel(sys.argv[1]); b.build_sdist(sys.argv[1]); "
+    build += "b.build_editable(sys.argv[1] + '/first'); b.build_editable(sys.argv[1] + '/again')"
+    made = subprocess.run([sys.executable, "-c", build, str(out)], cwd=copy, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    built = {str(path.relative_to(STATIC.parent)) for path in STATIC.parent.rglob("*") if path.is_file()}
+    place, config = "share/jupyter/labextensions/migration-workbench/", "etc/jupyter/jupyter_server_config.d/"
+    for wheel in (next(out.glob("*.whl")), *out.glob("*/*.whl")):
+        names = zipfile.ZipFile(wheel).namelist()
+        data = [name.partition(".data/data/")[2] for name in names if ".data/data/" in name]
+        assert sorted(data) == sorted({place + name for name in built | {"install.json"}} | {f"{config}{NAME}.json"})
+        assert not [name for name in names if name.startswith("workbench/labextension")]
+    with tarfile.open(next(out.glob("*.tar.gz"))) as sdist:
+        packed = sdist.getnames()
+    assert not built - {name.partition("/workbench/labextension/")[2] for name in packed}

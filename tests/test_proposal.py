@@ -272,6 +272,55 @@ def test_a_reversed_score_is_noticed(tmp_path: Path) -> None:
     assert "the model's score falls where it holds" in reason(made, "task.positive")
 
 
+@pytest.fixture(scope="module")
+def logistic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """XGBoost's reg:logistic, which calls itself a regression, on a table whose target is 0/1, and as a map has it."""
+    import xgboost
+
+    folder, random = tmp_path_factory.mktemp("logistic"), np.random.default_rng(0)
+    frame = pd.DataFrame({"income": random.normal(50, 10, 400), "town": random.choice(["a", "b"], 400)})
+    coded = np.column_stack([frame["income"], *(np.where(frame["town"] == town, 1.0, np.nan) for town in "ab")])
+    frame["paid"] = (frame["income"] + random.normal(0, 5, 400) > 50).astype(int)
+    frame["share"] = frame["paid"] * 0.5 + random.uniform(0, 0.5, 400)
+    params = {"objective": "reg:logistic", "nthread": 1, "max_depth": 2}
+    model = xgboost.train(params, xgboost.DMatrix(coded, frame["paid"]), 10)
+    model.save_model(folder / "model.ubj")
+    (folder / "towns.fmap").write_text("0 income q\n1 town=a i\n2 town=b i\n")
+    (folder / "wrong.fmap").write_text("0 income q\n1 town=a i\n")
+    frame.to_csv(folder / "rows.csv", index=False)
+    frame.drop(columns="paid").to_csv(folder / "rates.csv", index=False)
+    return folder
+
+
+def test_a_probability_is_of_two_classes_whatever_the_objective_is_called(logistic: Path) -> None:
+    found = propose("x", str(logistic / "rows.csv"), str(logistic / "model.ubj"), folder=logistic / "move")
+    assert (found.migration.task.kind, found.migration.task.target) == ("binary", "paid")
+    assert "a probability" in reason(found, "task.kind")
+    assert found.migration.legacy.options == {"feature_map": "towns.fmap", "classes": [0, 1]}
+    assert confidence(found, "legacy.options.feature_map") == "high"
+    assert found.migration.at(logistic / "move").legacy.uri == "../model.ubj"
+
+
+def test_a_rate_between_0_and_1_stays_a_regression(logistic: Path) -> None:
+    found = propose("x", str(logistic / "rates.csv"), str(logistic / "model.ubj"), folder=logistic / "other")
+    assert (found.migration.task.kind, found.migration.task.target) == ("regression", "share")
+    said = propose("x", str(logistic / "rows.csv"), str(logistic / "model.ubj"), folder=logistic / "t", target="share")
+    assert said.migration.task.kind == "regression"
+    told = propose(
+        "x", str(logistic / "rows.csv"), str(logistic / "model.ubj"), folder=logistic / "u", task="regression",
+        target="share",
+    )  # fmt: skip
+    assert told.migration.legacy.options == {"feature_map": "towns.fmap"}
+
+
+def test_an_old_xgboost_file_with_its_map_beside_it(cases: Path, tmp_path: Path) -> None:
+    files = cases / "legacy_models" / "xgboost" / "0.71"
+    for name in ("LogisticRegressionAudit", "BinomialClassificationAudit"):
+        found = propose("audit", str(files / "input_Audit.csv"), str(files / f"{name}.model"), folder=tmp_path / name)
+        assert (found.migration.task.kind, found.migration.task.target) == ("binary", "Adjusted")
+        assert found.migration.legacy.options["feature_map"] == "input_Audit.fmap"
+
+
 def test_audit_with_lightgbm(cases: Path, tmp_path: Path) -> None:
     folder = cases / "legacy_models/lightgbm/2.3.0"
     made = propose("audit", str(folder / "input_Audit.csv"), str(folder / "ClassificationAudit.txt"), folder=tmp_path)

@@ -84,6 +84,11 @@ export class Api {
     return `${this.base}/migrations/${id}/report${query({ audit, run })}`;
   }
 
+  /** Address of what a reviewer will see: the first page, or "cases", "decide", "notebook/bias". */
+  previewUrl(id: string, page = ''): string {
+    return `${this.base}/migrations/${id}/preview/${page}`;
+  }
+
   /** What happens in a job, after event number `after`, until its last event or the connection's end. */
   async *events(id: string, job: string, after: number, signal: AbortSignal): AsyncGenerator<server.Event> {
     const headers = { Accept: 'text/event-stream', 'Last-Event-ID': String(after) };

@@ -11,6 +11,7 @@ export const CommandIDs = {
   openEvidence: 'migration-workbench:open-evidence',
   openNotebook: 'migration-workbench:open-notebook',
   openReport: 'migration-workbench:open-report',
+  openPreview: 'migration-workbench:open-preview',
   openFile: 'migration-workbench:open-file',
   history: 'migration-workbench:history',
   runHeadless: 'migration-workbench:run-headless',

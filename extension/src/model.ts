@@ -10,6 +10,9 @@ import type { Event, Job, Journey, Start, Summary } from './server';
 export class Model implements IDisposable {
   constructor(readonly api: Api) {}
 
+  /** What every run is started with, where the start itself does not say. */
+  defaults: Partial<Start> = {};
+
   /** Something that is shown has changed. */
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -92,7 +95,7 @@ export class Model implements IDisposable {
   /** Starts a run and follows it. Empty: what is stale or was never run. Throws ApiError where it is refused. */
   async run(what: Partial<Start> = {}): Promise<Job> {
     const id = this._current;
-    const job = await this.api.start(id, what);
+    const job = await this.api.start(id, { ...this.defaults, ...what });
     if (id === this._current) {
       this.adopt(job);
     }

@@ -10,11 +10,12 @@ import nbformat
 import pytest
 from ruamel.yaml import YAML
 
+from tests.browser.lab import Lab
 from workbench.runner import copy_notebooks
 
 pytestmark = pytest.mark.browser
 
-Serve = Callable[[Path, str], str]
+Serve = Callable[..., Lab]
 
 NOISE = "[data-mime-type='application/vnd.jupyter.stderr'], [data-mime-type='application/vnd.jupyter.error']"
 RUN_ALL = """async () => {
@@ -43,8 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(folder: Path, serve: Serve) -> str:
-    return serve(folder, "/").format("/tree/{}") + "&reset"
+def lab(folder: Path, serve: Serve) -> Lab:
+    return serve(folder)
 
 
 def run_all(page: Any, address: str, cells: int) -> None:
@@ -55,10 +56,10 @@ def run_all(page: Any, address: str, cells: int) -> None:
     assert prompts.all_inner_texts() == [f"[{n + 1}]:" for n in range(cells)]
 
 
-def test_a_guided_notebook_by_hand_light_and_dark_offline(folder: Path, lab: str, page: Any) -> None:
+def test_a_guided_notebook_by_hand_light_and_dark_offline(folder: Path, lab: Lab, page: Any) -> None:
     path = folder / "notebooks" / "51_bias.ipynb"
     cells = sum(cell.cell_type == "code" for cell in nbformat.read(path, as_version=4).cells)
-    run_all(page, lab.format("notebooks/51_bias.ipynb"), cells)
+    run_all(page, lab.address("/tree/notebooks/51_bias.ipynb", "&reset"), cells)
     assert page.locator(NOISE).all_inner_texts() == []
     verdict = page.get_by_text("Ready: 1 check passed.").first
     verdict.wait_for()

@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from tests.browser.lab import Lab
 from workbench.runner import copy_notebooks
 
 pytestmark = pytest.mark.browser
 
-Serve = Callable[[Path, str], str]
+Serve = Callable[..., Lab]
 PANEL = "#migration-workbench-panel"
 HOSTILE = "<img src=x onerror=window.hacked=1>"
 BUILT = Path(__file__).parents[2] / "workbench" / "labextension" / "static" / "style.js"
@@ -54,15 +55,15 @@ def declared(folder: Path, name: str, data: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lab(root: Path, serve: Serve) -> str:
+def lab(root: Path, serve: Serve) -> Lab:
     if not BUILT.exists():
         pytest.skip("the extension is not built here: make extension")
     return serve(root, "/user/ada/")
 
 
-def opened(page: Any, lab: str, more: str = "&reset") -> Any:
+def opened(page: Any, lab: Lab, more: str = "&reset") -> Any:
     """The panel of a Lab that was just opened."""
-    page.goto(lab.format("") + more)
+    page.goto(lab.address(more=more))
     tab = page.locator(f'li[data-id="{PANEL[1:]}"]')
     tab.wait_for()
     page.wait_for_selector("#jupyterlab-splash", state="detached")
@@ -92,7 +93,7 @@ def themed(page: Any, theme: str) -> None:
     page.wait_for_timeout(700)
 
 
-def test_a_run_with_progress_a_reload_in_the_middle_and_its_evidence(lab: str, page: Any) -> None:
+def test_a_run_with_progress_a_reload_in_the_middle_and_its_evidence(lab: Lab, page: Any) -> None:
     panel = opened(page, lab)
     panel.locator("select").select_option(label="credit · not assessed")
     row = panel.locator('.mw-nb[data-notebook="51_bias"]')
@@ -133,7 +134,7 @@ def test_a_run_with_progress_a_reload_in_the_middle_and_its_evidence(lab: str, p
     assert page.locator("#jp-main-statusbar").get_by_text("credit: ").is_visible()
 
 
-def test_from_two_files_to_a_run_in_five_clicks_then_stop(lab: str, root: Path, page: Any) -> None:
+def test_from_two_files_to_a_run_in_five_clicks_then_stop(lab: Lab, root: Path, page: Any) -> None:
     opened(page, lab)
     page.locator('li[data-id="filebrowser"]').click()
     page.evaluate("() => window.jupyterapp.commands.execute('filebrowser:go-to-path', {path: 'raw'})")
@@ -158,7 +159,7 @@ def test_from_two_files_to_a_run_in_five_clicks_then_stop(lab: str, root: Path, 
     assert list(root.glob("raw/*/notebooks/51_bias.ipynb"))
 
 
-def test_by_keyboard_alone_and_what_people_named_is_only_text(lab: str, page: Any) -> None:
+def test_by_keyboard_alone_and_what_people_named_is_only_text(lab: Lab, page: Any) -> None:
     opened(page, lab)
     page.keyboard.press("Control+Shift+M")
     page.wait_for_function(f"() => document.activeElement.closest('{PANEL}')")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import hashlib
 import json
-import os
 import re
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -124,11 +125,20 @@ def _digest(path: Path, cache: Path | None) -> str:
     if known := _read(entry, key):
         return known
     digest = _sha256(path)
-    cache.mkdir(parents=True, exist_ok=True)
-    whole = entry.with_suffix(f".{os.getpid()}")
-    whole.write_text(json.dumps({"key": key, "sha256": digest}))
-    whole.replace(entry)
+    _keep(entry, json.dumps({"key": key, "sha256": digest}))
     return digest
+
+
+def _keep(entry: Path, text: str) -> None:
+    """Whole or not at all, whoever else writes it; a cache that cannot be written is no reason to stop."""
+    part = entry.with_suffix(f".{secrets.token_hex(8)}")
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(text)
+        part.replace(entry)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _read(entry: Path, key: list[str | int]) -> str | None:

@@ -102,9 +102,16 @@ def _answers(booster: Booster, version: str | None) -> str:
 
 
 def _classified(booster: Booster, classes: tuple[Label, ...] | None) -> tuple[Kind, tuple[Label, ...]]:
-    """Task and classes; the caller's names for the classes, where there are as many."""
-    if classes is None or booster.task == "regression":
+    """Task and classes; the caller's names for the classes, where there are as many.
+
+    A regression through a sigmoid (XGBoost's reg:logistic, LightGBM's cross_entropy) answers a probability: of the
+    second of two classes, where the caller names them.
+    """
+    if classes is None:
         return booster.task, booster.classes
+    if booster.task == "regression":
+        probability = booster.trees.link == "sigmoid" and len(classes) == 2
+        return ("binary", classes) if probability else ("regression", booster.classes)
     if len(classes) != len(booster.classes):
         raise ModelError(f"the option classes names {len(classes)} classes, and the model has {len(booster.classes)}")
     return booster.task, classes

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.evidence import Limit, Plain
 from workbench.migration import FILE, Data, Migration, MigrationError, ModelSource, Problem, Roles, Task, render, write
+from workbench.proposal.opening import Opened, opened
 from workbench.proposal.roles import propose_roles
-from workbench.proposal.seen import ANSWERED, LOOKED_AT, Proposed, Seen, listed
+from workbench.proposal.seen import LOOKED_AT, Proposed, Seen, listed
 from workbench.proposal.sources import Files, Home, ProposalError, Uris, absent, home_of, relative, sort_files, written
 from workbench.proposal.target import propose_target
 from workbench.proposal.task import propose_classes, propose_kind, propose_positive, propose_threshold
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from workbench.models import Model
 
 __all__ = ["Proposal", "ProposalError", "Proposed", "propose"]
 
@@ -77,12 +73,13 @@ def propose(
     holdout = open_data(files.holdout)
     rows = holdout.sample(LOOKED_AT)
     home = home_of(model)
-    opened = _answering(model, folder, rows, task, {**(options or {}), **home.options})
+    legacy = opened(model, folder, rows, task, target, {**(options or {}), **home.options})
     try:
-        seen = Seen(holdout, rows, opened)
-        values = _values(seen, files, target, positive, protected, task) + _home(home)
+        seen = Seen(holdout, rows, legacy.model)
+        values = _values(seen, files, target, positive, protected, task)
     finally:
-        opened.close()
+        legacy.model.close()
+    values = _with(legacy, values) + _home(home)
     return _proposal(name, folder, files, model, dict(options or {}), values, dict(limits or {}))
 
 
@@ -92,25 +89,6 @@ def _refuse_existing(folder: Path, force: bool) -> None:
             "there is a migration here already: give another folder, change that file, or overwrite it with --force"
         )
         raise MigrationError([Problem(0, "", advice, str(folder / FILE))])
-
-
-def _answering(uri: str, folder: Path, rows: pd.DataFrame, task: str | None, options: dict[str, object]) -> Model:
-    """The model, open. One that does not say what it does is asked as each kind of task in turn."""
-    from workbench.models import ModelError, open_model
-
-    if not uri.startswith(("python:", "column:")):
-        return open_model(uri, folder=Path(), **options)
-    home = folder if uri.startswith("python:") and folder.is_dir() else Path()
-    said: list[ModelError] = []
-    for kind in [task] if task else ["binary", "multiclass", "regression"]:
-        model = open_model(uri, folder=home, **{**options, "task": kind})
-        try:
-            model.predict(rows.iloc[:ANSWERED])
-            return model
-        except ModelError as error:
-            said.append(error)
-            model.close()
-    raise said[0]
 
 
 def _values(
@@ -124,6 +102,22 @@ def _values(
     if kind.value != "regression" and (classes := propose_classes(seen, truth.value)):
         values.append(classes)
     return values + propose_roles(seen, truth.value, protected)
+
+
+def _with(legacy: Opened, values: list[Proposed]) -> list[Proposed]:
+    """What had to be said for the model to be opened; names that the target gives its classes stand."""
+    known = {value.key for value in values}
+    if legacy.kind:
+        values = [_doubted(value, legacy.kind) if value.key == "task.kind" else value for value in values]
+    return values + [value for value in legacy.values if value.key not in known]
+
+
+def _doubted(kind: Proposed, why: str) -> Proposed:
+    """The kind of task by what was seen of the model's numbers; a regression that may be none is a question."""
+    if kind.value == "binary":
+        return kind.model_copy(update={"why": why})
+    doubt: dict[str, Any] = {} if kind.confidence == "given" else {"confidence": "low"}
+    return kind.model_copy(update={"why": f"{kind.why}, but {why}", **doubt})
 
 
 def _data(seen: Seen, files: Files) -> list[Proposed]:
@@ -166,8 +160,8 @@ def _proposal(
     parts: dict[str, Any] = {
         part: written(uris, folder) for part in ("holdout", "train", "production") if (uris := getattr(files, part))
     }
-    if classes := by_key.get("legacy.options.classes"):
-        options = {**options, "classes": classes}
+    said = {key.removeprefix("legacy.options."): value for key, value in by_key.items() if "legacy.options." in key}
+    options = {**options, **said}
     uri = model if ":" in model.split("/")[0][2:] else relative(model, folder)
     roles = {key.removeprefix("roles."): value for key, value in by_key.items() if key.startswith("roles.") and value}
     task = {key.removeprefix("task."): value for key, value in by_key.items() if key.startswith("task.")}

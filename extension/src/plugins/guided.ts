@@ -1,19 +1,20 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import type { DocumentRegistry, IDocumentWidget } from '@jupyterlab/docregistry';
 import { ITranslator } from '@jupyterlab/translation';
-import { ToolbarButton, runIcon, saveIcon } from '@jupyterlab/ui-components';
+import { ToolbarButton, launchIcon, runIcon, saveIcon } from '@jupyterlab/ui-components';
 import type { IDisposable } from '@lumino/disposable';
 import { DisposableSet } from '@lumino/disposable';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import { CommandIDs } from '../ids';
 import type { Model } from '../model';
 import type { Notebook } from '../server';
 import { translation } from '../surroundings';
 import { IWorkbench } from '../tokens';
 
-/** Two buttons on the journey's own notebooks: run it as the schedule does, and save what it found by hand. */
+/** Buttons on the journey's own notebooks: run it as the schedule does, save what it found, see it as a reviewer. */
 export const guided: JupyterFrontEndPlugin<void> = {
   id: 'migration-workbench:guided',
-  description: '"Run headless" and "Save evidence" on the toolbar of guided notebooks.',
+  description: '"Run headless", "Save evidence" and "Preview" on the toolbar of guided notebooks.',
   autoStart: true,
   requires: [IWorkbench],
   optional: [ITranslator],
@@ -45,13 +46,23 @@ class Buttons implements DocumentRegistry.WidgetExtension {
       tooltip: trans.__('Run all cells, which stores the evidence, and save the notebook'),
       onClick: () => void this.saved(panel, context)
     });
+    const preview = new ToolbarButton({
+      icon: launchIcon,
+      label: trans.__('Preview'),
+      tooltip: trans.__('What a reviewer will see of this notebook, drawn from stored evidence'),
+      onClick: () => void this.app.commands.execute(CommandIDs.openPreview, { audit: found()!.audit })
+    });
     panel.toolbar.insertItem(10, 'migration-headless', headless);
     panel.toolbar.insertItem(11, 'migration-save', save);
-    const show = (): void => [headless, save].forEach(button => button.setHidden(!found()));
+    panel.toolbar.insertItem(12, 'migration-preview', preview);
+    const show = (): void => {
+      [headless, save].forEach(button => button.setHidden(!found()));
+      preview.setHidden(!found()?.run);
+    };
     show();
     model.changed.connect(show);
     const gone = { isDisposed: false, dispose: () => void model.changed.disconnect(show) };
-    return DisposableSet.from([headless, save, gone]);
+    return DisposableSet.from([headless, save, preview, gone]);
   }
 
   private async saved(panel: IDocumentWidget, context: DocumentRegistry.Context): Promise<void> {

@@ -13,7 +13,7 @@ export const launcher: JupyterFrontEndPlugin<void> = {
   optional: [ITranslator],
   activate: (_: JupyterFrontEnd, cards: ILauncher, translator: ITranslator | null): void => {
     const category = translation(translator).__('Migration');
-    [CommandIDs.create, CommandIDs.panel, CommandIDs.openReport, CommandIDs.history].forEach((command, rank) =>
+    [CommandIDs.create, CommandIDs.panel, CommandIDs.openReport, CommandIDs.openPreview, CommandIDs.history].forEach((command, rank) =>
       cards.add({ command, category, rank })
     );
   }

@@ -14,10 +14,11 @@ import { IWorkbench } from '../tokens';
 import { type Surroundings } from '../views/context';
 import { EvidenceWidget } from '../views/evidence';
 import { HistoryWidget } from '../views/history';
+import { PreviewWidget } from '../views/preview';
 import { titled } from '../words';
 
 type Args = { migration: string; audit: string; run: string };
-type Kind = { id: string; name: string; icon?: boolean; label: string; make: (args: Args) => Widget };
+type Kind = { id: string; name: string; label: string; caption?: string; make: (args: Args) => Widget };
 
 /** Pages of the main area: evidence, report, history; each is there again after a reload. */
 export const pages: JupyterFrontEndPlugin<void> = {
@@ -82,6 +83,17 @@ function kinds(model: Model, around: Surroundings): Kind[] {
         frame.node.querySelector('iframe')!.title = frame.title.label;
         return frame;
       }
+    },
+    {
+      id: CommandIDs.openPreview,
+      name: 'preview',
+      label: trans.__('Open the Dashboard Preview'),
+      caption: trans.__('What a reviewer will see, drawn from stored evidence'),
+      make: ({ migration, audit }) => {
+        const label = audit ? trans.__('Preview · %1', titled(audit)) : trans.__('Preview');
+        const address = (page: string): string => model.api.previewUrl(migration, page);
+        return new PreviewWidget(address, audit && `notebook/${audit}`, label);
+      }
     }
   ];
 }
@@ -92,6 +104,7 @@ function place(app: JupyterFrontEnd, model: Model, restorer: ILayoutRestorer | n
   const known = new WeakMap<Widget, Args>();
   app.commands.addCommand(kind.id, {
     label: kind.label,
+    caption: kind.caption ?? '',
     icon: migrationIcon,
     describedBy: { args: { type: 'object', properties: { audit: { type: 'string' }, run: { type: 'string' } } } },
     isEnabled: args => !!(args.migration || model.current),

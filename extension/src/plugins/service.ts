@@ -42,6 +42,7 @@ export const service: JupyterFrontEndPlugin<Model> = {
     const apply = (values: ISettingRegistry.ISettings): void => {
       const seconds = values.get('autorefresh').composite as number;
       poll.frequency = { ...poll.frequency, interval: seconds ? 1000 * seconds : Poll.NEVER };
+      model.defaults = { jobs: values.get('jobs').composite as number };
       notifications = values.get('notifications').composite as boolean;
     };
     void registry?.load(ID).then(values => (apply(values), values.changed.connect(apply)));

@@ -184,6 +184,7 @@ function Buttons({ model }: { model: Model }): React.JSX.Element {
               !!elsewhere
             )}
         {button(CommandIDs.openReport, trans.__('Report'), '', !model.journey?.report)}
+        {button(CommandIDs.openPreview, trans.__('Preview'), '', !model.summary?.last_run)}
         {button(CommandIDs.history, trans.__('History'))}
       </div>
       {elsewhere && <p className="mw-quiet">{trans.__('Being written by %1.', elsewhere)}</p>}

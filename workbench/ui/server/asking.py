@@ -23,7 +23,7 @@ from workbench.catalog.freshness import code, code_on_disk
 from workbench.evidence import Plain as Closed
 from workbench.migration import open_migration
 from workbench.store.holder import gone
-from workbench.ui.server import history, jobs, listing, progress, proposing
+from workbench.ui.server import history, jobs, listing, previewing, progress, proposing
 from workbench.ui.server.desk import Desk
 from workbench.ui.server.events import Tail, Told
 from workbench.ui.server.finding import Walk
@@ -143,6 +143,18 @@ def compare_runs(desk: Desk, migration: str, before: str, after: str) -> Plain:
 
 def report(desk: Desk, migration: str, run: str | None, audit: str | None) -> str:
     return history.report(desk, desk.folder(migration), run, audit)
+
+
+def preview(desk: Desk, migration: str, root: str) -> str:
+    return previewing.evidence(desk, desk.folder(migration), root)
+
+
+def preview_aside(desk: Desk, migration: str, root: str, page: str) -> str:
+    return previewing.aside(desk.folder(migration), root, page)
+
+
+def preview_notebook(desk: Desk, migration: str, root: str, audit: str) -> str:
+    return previewing.notebook(desk, desk.folder(migration), root, audit)
 
 
 # ---------------------------------------------------------------------------------------- what runs

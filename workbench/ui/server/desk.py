@@ -17,6 +17,7 @@ from workbench.ui.server.problems import ApiError
 from workbench.ui.server.rooted import Root
 
 if TYPE_CHECKING:
+    from workbench.ui.review.reading import Pages
     from workbench.ui.server.proposing import Kept
 
 
@@ -40,11 +41,12 @@ class Memory:
 
 @dataclass
 class Desk:
-    """One server's. proposals: waiting for somebody to agree, by id."""
+    """One server's. proposals: waiting for somebody to agree, by id; previews: a reviewer's pages, as drawn last."""
 
     root: Root
     walk: Walk
     proposals: dict[str, Kept] = field(default_factory=dict)
+    previews: dict[Path, Pages] = field(default_factory=dict)
     _memory: dict[Path, Memory] = field(default_factory=dict)
     _ids: dict[str, Path] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

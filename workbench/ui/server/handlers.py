@@ -20,6 +20,8 @@ RUN = r"(?P<run>\d{8}T\d{6}Z-\d{4,9})"
 JOB = r"(?P<job>\d{8}T\d{6}Z-[0-9a-f]{8})"
 AUDIT = r"(?P<audit>[a-z][a-z0-9_]{0,63})"
 """What an id may be: none of them can name a path."""
+API = "workbench/api"
+"""Below the server's base URL."""
 QUIET = 1.0
 """Seconds after the server's start until what the first request needs is read: Lab's own files go first."""
 SANDBOX = (
@@ -150,16 +152,46 @@ class CompareHandler(Endpoint):
         await self.tell("compare_runs", migration, before, after)
 
 
-class ReportHandler(Endpoint):
-    """The page may show whatever a column is called: it stands in a sandbox, without an origin or a network."""
+class PageEndpoint(Endpoint):
+    """A page may show whatever a column is called: it stands in a sandbox, without an origin or a network."""
 
-    @authenticated
-    @authorized
-    async def get(self, migration: str) -> None:
-        page = await self.ask("report", migration, self.asked_run("run"), self.asked("audit"))
+    async def show(self, operation: str, *arguments: Any) -> None:
+        page = await self.ask(operation, *arguments)
         self.set_header("Content-Security-Policy", SANDBOX)
         self.set_header("Cache-Control", "no-store")
         self.finish(page, set_content_type="text/html; charset=utf-8")
+
+    def below(self, migration: str) -> str:
+        """Address of the preview's first page, on this server."""
+        return url_path_join(self.base_url, API, "migrations", migration, "preview") + "/"
+
+
+class ReportHandler(PageEndpoint):
+    @authenticated
+    @authorized
+    async def get(self, migration: str) -> None:
+        await self.show("report", migration, self.asked_run("run"), self.asked("audit"))
+
+
+class PreviewHandler(PageEndpoint):
+    @authenticated
+    @authorized
+    async def get(self, migration: str) -> None:
+        await self.show("preview", migration, self.below(migration))
+
+
+class PreviewAsideHandler(PageEndpoint):
+    @authenticated
+    @authorized
+    async def get(self, migration: str, page: str) -> None:
+        await self.show("preview_aside", migration, self.below(migration), page)
+
+
+class PreviewNotebookHandler(PageEndpoint):
+    @authenticated
+    @authorized
+    async def get(self, migration: str, audit: str) -> None:
+        await self.show("preview_notebook", migration, self.below(migration), audit)
 
 
 class WaiversHandler(Endpoint):
@@ -211,6 +243,9 @@ ROUTES: tuple[tuple[str, type[Endpoint]], ...] = (
     (f"/migrations/{MIGRATION}/findings", FindingsHandler),
     (f"/migrations/{MIGRATION}/compare", CompareHandler),
     (f"/migrations/{MIGRATION}/report", ReportHandler),
+    (f"/migrations/{MIGRATION}/preview/", PreviewHandler),
+    (f"/migrations/{MIGRATION}/preview/(?P<page>cases|decide)", PreviewAsideHandler),
+    (f"/migrations/{MIGRATION}/preview/notebook/{AUDIT}", PreviewNotebookHandler),
     (f"/migrations/{MIGRATION}/waivers", WaiversHandler),
     (f"/migrations/{MIGRATION}/ledger", LedgerHandler),
     ("(?:/.*)?", UnknownHandler),
@@ -224,7 +259,7 @@ def add_to(application: Application) -> None:
     settings: dict[str, Any] = application.settings
     root = Root(Path(settings["server_root_dir"]).expanduser())
     settings[ROOT] = root
-    base = url_path_join(settings["base_url"], "workbench/api")
+    base = url_path_join(settings["base_url"], API)
     application.add_handlers(".*$", [(base + pattern, handler) for pattern, handler in ROUTES])
     # The future is let go: a failure here is met again, and told, by the first request.
     IOLoop.current().call_later(QUIET, lambda: THREADS.submit(answered, root, "list_migrations") and None)

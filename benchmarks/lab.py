@@ -1,0 +1,340 @@
+"""The panel in JupyterLab, in a real Chromium: what it costs Lab's start, how soon it answers, how soon it tells.
+
+Two Labs stand side by side on the same folder of 50 migrations with 20 runs each, one with the extension and one
+without; pages are opened in turn. Times are the browser's own (`performance.now`), an event's is from the end of the
+cell, as papermill wrote it, to the mutation of the page. Every number is a median with a distribution-free 95 %
+interval by order statistics.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+
+from benchmarks import tables
+from tests.browser.lab import WITHOUT, Lab, start
+from workbench import catalog, store
+from workbench.evidence import Evidence, Finding, Limit, Measure, Status
+from workbench.measure.intervals import Estimate
+from workbench.migration import open_migration
+
+MIGRATIONS, RUNS, FINDINGS = 50, 20, 12
+STATIC = Path(catalog.__file__).parents[1] / "labextension" / "static"
+LIMITS = {
+    "panel interactive, first page of a server": 300.0,
+    "panel interactive, reload": 300.0,
+    "event on the screen after its cell's end": 500.0,
+    "Lab's page slower by": 150.0,
+    "Lab's server slower by": 150.0,
+    "bundle, kB": 300.0,
+}
+"""What is promised: milliseconds, and kB."""
+
+READY = """
+(() => {
+    const started = setInterval(() => {
+        const app = window.jupyterapp;
+        if (!app) return;
+        clearInterval(started);
+        app.restored.then(() => {
+            window.labReady = performance.now();
+            const look = () => {
+                const panel = document.querySelector('#migration-workbench-panel');
+                const run = panel && panel.querySelector('.mw-buttons button:not([disabled])');
+                const there = panel && panel.querySelectorAll('select option').length >= MIGRATIONS;
+                if (there && run && panel.querySelector('.mw-nb')) window.panelReady = performance.now();
+                else requestAnimationFrame(look);
+            };
+            look();
+        });
+    }, 5);
+})()
+"""
+HEARD = """
+() => {
+    window.heard = [];
+    const told = new Set();
+    new MutationObserver(() => {
+        for (const row of document.querySelectorAll('.mw-nb')) {
+            const text = row.querySelector('.mw-bar') ? row.querySelector('.mw-told').textContent : '';
+            const key = row.dataset.notebook + ' ' + text;
+            if (text.startsWith('Cell') && !told.has(key)) {
+                told.add(key);
+                window.heard.push([row.dataset.notebook, parseInt(text.split(' ')[1]), Date.now()]);
+            }
+        }
+    }).observe(
+        document.querySelector('#migration-workbench-panel'), {childList: true, subtree: true, characterData: true}
+    );
+}
+"""
+
+
+RUN = "() => window.jupyterapp.commands.execute('migration-workbench:run', {audit: 'bias', force: true})"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A Lab with the extension, and one without."""
+
+    with_us: Lab
+    without: Lab
+
+
+def main(quick: bool) -> None:
+    """Prints the table and keeps it as results/lab.csv."""
+    from playwright.sync_api import sync_playwright
+
+    pages, starts = (6, 3) if quick else (20, 9)
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        root = Path(place) / "root"
+        live = filled(root)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        found: dict[str, Sequence[float]] = {"Lab's server slower by": servers(root, Path(place), starts)}
+        with labs(root, Path(place) / "homes") as pair:
+            found |= opened(browser, pair, pages)
+            found["event on the screen after its cell's end"] = events(browser, pair.with_us, live, 2 if quick else 6)
+        found["panel interactive, first page of a server"] = first_pages(browser, root, Path(place), starts)
+        browser.close()
+    found["bundle, kB"] = [sum(path.stat().st_size for path in STATIC.glob("*.js")) / 1000]
+    told([(name, middle(found[name]), len(found[name]), limit) for name, limit in LIMITS.items()])
+
+
+def middle(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """The median with the order statistics around it whose interval covers it with at least `level` (David & Nagaraja
+    2003, 7.1); the range where there are too few for that."""
+    from scipy.stats import binom
+
+    ranked = np.sort(np.asarray(values, dtype=float))
+    n = len(ranked)
+    low = max(0, int(binom.ppf((1 - level) / 2, n, 0.5)) - 1)
+    return Estimate(float(np.median(ranked)), float(ranked[low]), float(ranked[n - 1 - low]))
+
+
+# ---------------------------------------------------------------------------------------- what is measured
+
+
+def servers(root: Path, place: Path, times: int) -> list[float]:
+    """Milliseconds that a server with our part takes longer until it answers, in pairs."""
+    differences = []
+    for turn in range(times):
+        took = {}
+        for disabled in (turn % 2 == 0, turn % 2 == 1):
+            lab = begun(root, place / f"server-{turn}-{disabled}", disabled)
+            took[disabled] = lab.seconds
+            lab.stop()
+        differences.append(1000 * (took[False] - took[True]))
+    return differences
+
+
+def opened(browser: Any, pair: Pair, times: int) -> dict[str, list[float]]:
+    """Each turn opens a page of both Labs; one page of each beforehand fills the browser's cache."""
+    contexts = {name: browser.new_context(viewport={"width": 1300, "height": 1000}) for name in ("with_us", "without")}
+    took: dict[str, list[float]] = {name: [] for name in contexts}
+    panel: list[float] = []
+    for name, context in contexts.items():
+        panel_shown(context, getattr(pair, name), ours=name == "with_us")
+    for turn in range(times):
+        for name in sorted(contexts, reverse=turn % 2 == 0):
+            ready, shown = ready_in(contexts[name], getattr(pair, name), ours=name == "with_us")
+            took[name].append(ready)
+            panel += [shown] if shown is not None else []
+    for context in contexts.values():
+        context.close()
+    slower = [ours - theirs for ours, theirs in zip(took["with_us"], took["without"])]
+    return {"panel interactive, reload": panel, "Lab's page slower by": slower}
+
+
+def first_pages(browser: Any, root: Path, place: Path, times: int) -> list[float]:
+    """The first page that a fresh server is asked for."""
+    found = []
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    for turn in range(times):
+        home = place / f"first-{turn}"
+        workspace(home)
+        lab = begun(root, home, disabled=False)
+        shown = ready_in(context, lab, ours=True)[1]
+        found += [shown] if shown is not None else []
+        lab.stop()
+    context.close()
+    return found
+
+
+def events(browser: Any, lab: Lab, live: Path, times: int) -> list[float]:
+    """Milliseconds from the end of a cell to the next one's name on the screen, over several runs."""
+    context = browser.new_context(viewport={"width": 1300, "height": 1000})
+    page = panel_shown(context, lab, ours=True, keep=True)
+    page.locator("#migration-workbench-panel select").select_option(label="live · not assessed")
+    found: list[float] = []
+    for _ in range(times):
+        page.locator('.mw-nb[data-notebook="51_bias"] .mw-told').wait_for()
+        page.evaluate(HEARD)
+        page.evaluate(RUN)
+        page.get_by_role("progressbar", name="Run").wait_for(timeout=60_000)
+        page.get_by_role("progressbar", name="Run").wait_for(state="detached", timeout=180_000)
+        heard = {(book, cell): at for book, cell, at in page.evaluate("() => window.heard")}
+        found += list(delays(newest(live), heard))
+    context.close()
+    return found
+
+
+def delays(path: Path, heard: dict[tuple[str, int], float]) -> Iterator[float]:
+    """From the end of each code cell, by the notebook's own record, to when the page named the next."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells[:-1], start=1):
+        ended = datetime.fromisoformat(cell.metadata.papermill.end_time).replace(tzinfo=UTC).timestamp()
+        shown = heard.get(("51_bias", number + 1))
+        if shown is not None:
+            yield shown - 1000 * ended
+
+
+def newest(live: Path) -> Path:
+    return max(live.glob("reports/*/51_bias/notebook.ipynb"))
+
+
+# ---------------------------------------------------------------------------------------- what it is measured on
+
+
+def filled(root: Path) -> Path:
+    """50 migrations with 20 runs of every audit, and one that can run; gives the latter."""
+    first = declared(root / "m00", "m00")
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(RUNS):
+        kept(first, began + timedelta(days=number))
+    for number in range(1, MIGRATIONS - 1):
+        copy = shutil.copytree(first, root / f"m{number:02}")
+        path = copy / "migration.yaml"
+        path.write_text(path.read_text().replace("name: m00", f"name: m{number:02}"))
+    return declared(root / "live", "live")
+
+
+def declared(folder: Path, name: str) -> Path:
+    folder.mkdir(parents=True)
+    rows = "\n".join(f"{'fm'[n % 2]},{n % 3 % 2},{int(n % 5 > n % 2)}" for n in range(600))
+    (folder / "loans.csv").write_text(f"sex,repaid,decision\n{rows}\n")
+    (folder / "migration.yaml").write_text(
+        f"version: 1\nname: {name}\ndata: {{holdout: loans.csv}}\nlegacy: {{uri: 'column:decision'}}\n"
+        "candidate: {uri: 'column:decision'}\ntask: {kind: binary, target: repaid, positive: 1}\n"
+        "roles: {protected: [sex]}\naudits: {bias: {draws: 200}}\n"
+    )
+    return folder
+
+
+def kept(folder: Path, started: datetime) -> None:
+    with store.open_run(folder) as run:
+        for entry in catalog.discover():
+            if entry.kind == "audit":
+                found = evidence(folder, entry, started)
+                store.write(run.workplace(entry.stem) / store.EVIDENCE, found.to_json())
+                run.publish(entry.stem, audit=found.audit, key=found.key)
+        run.finish()
+
+
+def evidence(folder: Path, entry: catalog.Entry, started: datetime) -> Evidence:
+    kinds = list(entry.load().KINDS)
+    findings = tuple(
+        Finding(
+            id=kinds[number % len(kinds)].id, subject=f"subject {number}", title=f"What was seen, {number}",
+            status=tuple(Status)[number % 4], change=Measure(value=0.01 * number, low=0.0, high=0.2, n=600),
+            judged="change", limit=Limit(value=0.05, better="lower"), why="It matters.", fix="Mend it.",
+        )
+        for number in range(FINDINGS)
+    )  # fmt: skip
+    key = catalog.key(open_migration(folder), entry.name)
+    return Evidence(
+        audit=entry.name, question=entry.question, migration="m00", key=key, started=started, seconds=1.0,
+        findings=findings,
+    )  # fmt: skip
+
+
+@contextmanager
+def labs(root: Path, place: Path) -> Iterator[Pair]:
+    started: list[Lab] = []
+    try:
+        for disabled in (False, True):
+            started.append(begun(root, place / str(disabled), disabled))
+        yield Pair(*started)
+    finally:
+        for lab in started:
+            lab.stop()
+
+
+def begun(root: Path, home: Path, disabled: bool) -> Lab:
+    home.mkdir(parents=True, exist_ok=True)
+    return start(root, home, options=[WITHOUT] if disabled else [], disabled=disabled)
+
+
+# ---------------------------------------------------------------------------------------- the browser
+
+
+def chromium() -> str:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
+
+
+def panel_shown(context: Any, lab: Lab, ours: bool, keep: bool = False) -> Any:
+    """A page with the panel in front, which Lab restores the next time."""
+    page = context.new_page()
+    page.goto(lab.address(), timeout=180_000)
+    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=180_000)
+    if ours:
+        page.evaluate("() => window.jupyterapp.commands.execute('migration-workbench:open')")
+        page.locator("#migration-workbench-panel .mw-nb").first.wait_for(timeout=180_000)
+    page.wait_for_timeout(2500)  # Lab keeps its layout a second after it changed
+    if not keep:
+        page.close()
+    return page
+
+
+def ready_in(context: Any, lab: Lab, ours: bool) -> tuple[float, float | None]:
+    """Milliseconds from the request to Lab restored, and from there to a panel that can be used."""
+    page = context.new_page()
+    page.add_init_script(READY.replace("MIGRATIONS", str(MIGRATIONS)))
+    page.goto(lab.address(), timeout=180_000)
+    page.wait_for_function("() => window.labReady", timeout=180_000)
+    ready, shown = page.evaluate("() => window.labReady"), None
+    if ours:
+        page.wait_for_function("() => window.panelReady", timeout=180_000)
+        shown = page.evaluate("() => window.panelReady") - ready
+    page.wait_for_timeout(500)
+    page.close()
+    return ready, shown
+
+
+def workspace(home: Path) -> None:
+    """A layout with the panel in front, as Lab would have kept it."""
+    from tests.browser.lab import write
+
+    layout = {
+        "main": {"dock": None}, "down": {"size": 0, "widgets": []},
+        "left": {
+            "collapsed": False, "visible": True, "current": "migration-workbench-panel",
+            "widgets": ["filebrowser", "running-sessions", "migration-workbench-panel"],
+        },
+        "right": {"collapsed": True, "visible": True, "widgets": []}, "relativeSizes": [0.25, 0.75, 0],
+    }  # fmt: skip
+    kept = {"data": {"layout-restorer:data": layout}, "metadata": {"id": "default"}}
+    write(home / "jupyterlab_workspaces_dir" / "default-37a8.jupyterlab-workspace", kept)
+
+
+def told(rows: Sequence[tuple[str, Estimate, int, float]]) -> None:
+    lines = [
+        (name, found.value, f"{tables.number(found.low)} to {tables.number(found.high)}", n, limit,
+         "yes" if found.value <= limit else "NO")
+        for name, found, n, limit in rows
+    ]  # fmt: skip
+    head = ("ms unless said", "median", "95 % interval", "n", "promised at most", "held")
+    frame = pd.DataFrame(lines, columns=list(head))
+    tables.keep("lab", frame)
+    print(f"Measured {time.strftime('%Y-%m-%d')} on:\n" + "\n".join(f"- {line}" for line in tables.machine()))
+    print(tables.markdown(head, lines))

@@ -1,0 +1,101 @@
+"""A real JupyterLab with settings, kernels and workspaces of its own: for tests, pictures and measurements."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SETTINGS = {
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
+WITHOUT = "--ServerApp.jpserver_extensions={'workbench.ui.server': False}"
+"""A Lab without our part of the server; its page is told by `disabled`."""
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab. origin: scheme, host and port; base: its base URL; seconds: until it first answered."""
+
+    process: subprocess.Popen[bytes]
+    origin: str
+    base: str
+    token: str
+    log: Path
+    seconds: float = 0.0
+
+    def address(self, place: str = "", more: str = "") -> str:
+        """place: behind /lab, as "/tree/x.ipynb"; more: of the query, as "&reset"."""
+        return f"{self.origin}{self.base}lab{place}?token={self.token}{more}"
+
+    def stop(self, patience: float = 30) -> None:
+        """Raises TimeoutError with what every thread was doing where it does not end."""
+        self.process.terminate()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # faulthandler writes the threads' stacks
+            self.process.wait(20)
+            said = self.log.read_text(errors="replace")[-8000:]
+            raise TimeoutError(f"JupyterLab did not end within {patience} s:\n{said}") from None
+
+
+def start(folder: Path, home: Path, base: str = "/", options: Sequence[str] = (), disabled: bool = False) -> Lab:
+    """home: an empty folder for what is Lab's own. disabled: without our part of the page."""
+    for name, values in SETTINGS.items():
+        write(home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings", values)
+    where = {name: str(home / name.lower()) for name in OWN} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
+    if disabled:
+        config = Path(where["JUPYTER_CONFIG_DIR"]) / "labconfig" / "page_config.json"
+        write(config, {"disabledExtensions": {"migration-workbench": True}})
+    port, token = free_port(), secrets.token_hex(16)
+    command = [
+        sys.executable, "-X", "faulthandler", "-m", "jupyterlab", "--no-browser", "--allow-root",
+        "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}", f"--ServerApp.base_url={base}",
+        "--LabApp.expose_app_in_browser=True", "--KernelManager.transport=ipc", *options,
+    ]  # fmt: skip
+    log = home / "log.txt"
+    with log.open("wb") as file:
+        environment = os.environ | where | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+    lab = Lab(process, f"http://127.0.0.1:{port}", base, token, log)
+    lab.seconds = wait(process, f"{lab.origin}{base}api/status?token={token}", log)
+    return lab
+
+
+def write(path: Path, values: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait(process: subprocess.Popen[bytes], address: str, log: Path) -> float:
+    """Seconds until the server answered. Raises RuntimeError or TimeoutError with the end of its log."""
+    began = time.monotonic()
+    while time.monotonic() - began < 180:
+        if process.poll() is not None:
+            raise RuntimeError(f"JupyterLab ended with {process.returncode}: {log.read_text()[-2000:]}")
+        try:
+            urllib.request.urlopen(address, timeout=2).read()
+            return time.monotonic() - began
+        except OSError:
+            time.sleep(0.05)
+    process.kill()
+    raise TimeoutError(f"JupyterLab did not answer within three minutes: {log.read_text()[-2000:]}")
