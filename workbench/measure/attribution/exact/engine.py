@@ -18,7 +18,7 @@ from workbench.models.trees import Trees
 
 TURN = 16_384
 """Rows whose symbols are held at once."""
-MOST_BITS = 10
+MOST_BITS = 9
 MOST_CELLS = 2**27
 """Numbers in all tables, 1 GiB; an ensemble that would need more is cut into smaller groups."""
 

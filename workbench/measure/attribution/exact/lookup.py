@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-BLOCK = 512
-"""Rows in one turn: their results and a group's table stay in the first cache."""
+BLOCK, LEAST, HELD = 2_048, 64, 2**18
+"""Rows in one turn: a column of a group's table stays in the first cache, the HELD results in the second."""
 
 
 class Asked(NamedTuple):
@@ -43,17 +43,23 @@ def add_lines(
     symbols: Any, asked: Any, lines: Any, first: Any, places: Any, places_first: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     """Add to each row of out [n, P] the line of every group's pattern. symbols: [C, n]."""
-    index = np.empty(BLOCK, np.uint16)
-    for low in range(0, len(out), BLOCK):
-        high = min(len(out), low + BLOCK)
+    n, positions = out.shape
+    block = max(LEAST, min(BLOCK, HELD // max(1, positions)))
+    index, sums = np.empty(block, np.uint16), np.empty((positions, block))
+    for low in range(0, n, block):
+        rows = min(n, low + block) - low
+        sums[:] = 0.0
         for g in range(len(asked.first_bit) - 1):
-            _patterns(symbols, low, high, asked, g, index)
-            place = places[places_first[g] : places_first[g + 1]]
-            width, start = len(place), first[g]
-            for r in range(low, high):
-                line = start + np.int64(index[r - low]) * width
-                for j in range(width):
-                    out[r, place[j]] += lines[line + j]
+            _patterns(symbols, low, low + rows, asked, g, index)
+            many, start = 1 << (asked.first_bit[g + 1] - asked.first_bit[g]), first[g]
+            for j in range(places_first[g], places_first[g + 1]):
+                column, total = lines[start : start + many], sums[places[j]]
+                for r in range(rows):
+                    total[r] += column[index[r]]
+                start += many
+        for r in range(rows):
+            for p in range(positions):
+                out[low + r, p] += sums[p, r]
 
 
 @njit(cache=True, nogil=True)

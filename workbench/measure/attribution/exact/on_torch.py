@@ -39,8 +39,9 @@ class TorchLookup:
         self._coded = bool((splits.ways >= 0).any())
         self._power = sent(1 << np.arange(bit.shape[1]))
         self._lines, self._places = sent(found.lines), sent(found.places)
-        self._owner, self._width = sent(owner), sent(width[owner])
-        self._start = sent(found.first[owner] + np.arange(len(owner)) - found.places_first[owner])
+        self._owner = sent(owner)
+        column = np.arange(len(owner)) - found.places_first[owner]
+        self._start = sent(found.first[owner] + column * (1 << sizes[owner]))
         self._device = device
 
     def add(self, symbols: Symbols, out: Floats) -> None:
@@ -51,7 +52,7 @@ class TorchLookup:
         for low in range(0, len(out), step):
             part = torch.as_tensor(symbols[:, low : low + step].astype(np.int64), device=self._device)
             total = torch.zeros(part.shape[1], out.shape[1], dtype=torch.float64, device=self._device)
-            lines = self._lines[self._start + self._patterns(part)[:, self._owner] * self._width]
+            lines = self._lines[self._start + self._patterns(part)[:, self._owner]]
             out[low : low + step] += total.index_add_(1, self._places, lines).cpu().numpy()
 
     def _patterns(self, symbols: Any) -> Any:

@@ -44,61 +44,83 @@ def ones(bits: int) -> int:  # pragma: no cover - compiled
 
 
 @njit(cache=True)
-def subset_sums(failing: Any, k: int, t: float, sums: Any) -> None:  # pragma: no cover - compiled
-    """sums [2^k]: for each X the sum over A within X of G(A) t^|A|."""
-    for A in range(1 << k):
-        sums[A] = failing[A] * t ** ones(A)
+def powers(base: float, k: int) -> Any:  # pragma: no cover - compiled
+    """[k + 1]: base^0 … base^k."""
+    found = np.ones(k + 1)
     for i in range(k):
-        bit = 1 << i
-        for X in range(1 << k):
-            if X & bit:
-                sums[X] += sums[X ^ bit]
+        found[i + 1] = found[i] * base
+    return found
+
+
+@njit(cache=True)
+def subset_sums(failing: Any, k: int, t: float, sizes: Any, sums: Any) -> None:  # pragma: no cover - compiled
+    """sums [2^k]: for each X the sum over A within X of G(A) t^|A|; sizes: |A|."""
+    power = powers(t, k)
+    for A in range(1 << k):
+        sums[A] = failing[A] * power[sizes[A]]
+    for i in range(k):
+        half = 1 << i
+        for start in range(half, 1 << k, 2 * half):
+            for X in range(start, start + half):
+                sums[X] += sums[X - half]
 
 
 @njit(cache=True)
 def shares_of_leaf(
     failing: Any, k: int, rule: Any, start: int, stop: int, pairs: bool, out: Any
 ) -> None:  # pragma: no cover - compiled
-    """Add to out [2^k, k], for each X, the value of each player of a leaf worth 1; rule: points start … stop for k.
+    """Add to out [k, 2^k] the value of each player of a leaf worth 1, for each X; rule: points start … stop for k.
 
-    pairs: to out [2^k, k (k-1) / 2] the interaction of each pair i < j instead, in that order.
+    pairs: to out [k (k-1) / 2, 2^k] the interaction of each pair i < j instead, in that order.
     """
-    sums = np.empty(1 << k)
+    sums, sizes = np.empty(1 << k), np.empty(1 << k, np.int64)
+    for X in range(1 << k):
+        sizes[X] = ones(X)
     for q in range(start, stop):
-        t, rest, weight = rule[0, q], 1.0 - rule[0, q], rule[1, q]
-        subset_sums(failing, k, t, sums)
+        t, weight = rule[0, q], rule[1, q]
+        subset_sums(failing, k, t, sizes, sums)
+        left = powers(1.0 - t, k)
         if pairs:
-            _interactions(k, t, rest, weight, sums, out)
+            _interactions(k, t, left, weight, sums, sizes, out)
         else:
-            _values(k, t, rest, weight, sums, out)
+            _values(k, t, left, weight, sums, sizes, out)
 
 
 @njit(cache=True)
-def _values(k: int, t: float, rest: float, weight: float, sums: Any, out: Any) -> None:  # pragma: no cover - compiled
+def _values(
+    k: int, t: float, left: Any, weight: float, sums: Any, sizes: Any, out: Any
+) -> None:  # pragma: no cover - compiled
+    """left: powers of 1 - t."""
+    gain, lose = np.empty(1 << k), np.zeros(1 << k)
     for X in range(1 << k):
-        c = k - ones(X)
-        gain = weight * rest**c / t
-        lose = weight * rest ** (c - 1) * sums[X] if c else 0.0
-        for i in range(k):
-            out[X, i] += gain * (sums[X] - sums[X ^ (1 << i)]) if X >> i & 1 else -lose
+        c = k - sizes[X]
+        gain[X] = weight * left[c] / t
+        lose[X] = weight * left[c - 1] * sums[X] if c else 0.0
+    for i in range(k):
+        half, column = 1 << i, out[i]
+        for start in range(0, 1 << k, 2 * half):
+            for X in range(start, start + half):
+                column[X] -= lose[X]
+            for X in range(start + half, start + 2 * half):
+                column[X] += gain[X] * (sums[X] - sums[X - half])
 
 
 @njit(cache=True)
 def _interactions(
-    k: int, t: float, rest: float, weight: float, sums: Any, out: Any
+    k: int, t: float, left: Any, weight: float, sums: Any, sizes: Any, out: Any
 ) -> None:  # pragma: no cover - compiled
     for X in range(1 << k):
-        c, pair = k - ones(X), 0
+        c, pair = k - sizes[X], 0
         for i in range(k):
             for j in range(i + 1, k):
                 one, two = 1 << i, 1 << j
                 both = (X >> i & 1) + (X >> j & 1)
                 if both == 2:
                     alive = sums[X] - sums[X ^ one] - sums[X ^ two] + sums[X ^ one ^ two]
-                    out[X, pair] += weight * rest**c / t**2 * alive
+                    out[pair, X] += weight * left[c] / t**2 * alive
                 elif both == 1:
                     own = one if X & one else two
-                    out[X, pair] -= weight * rest ** (c - 1) / t * (sums[X] - sums[X ^ own])
+                    out[pair, X] -= weight * left[c - 1] / t * (sums[X] - sums[X ^ own])
                 else:
-                    out[X, pair] += weight * rest ** (c - 2) * sums[X]
+                    out[pair, X] += weight * left[c - 2] * sums[X]
                 pair += 1

@@ -18,9 +18,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tables:
-    """lines: float64, flat. Group g's lines start at first[g]; each has places_first[g + 1] - places_first[g] numbers.
+    """lines: float64, flat. Group g's columns start at first[g], places_first[g + 1] - places_first[g] of them, each of
+    one number for every pattern: what a row is given is a line across them.
 
-    places: position in a row of results that each number of a line is added to.
+    places: position in a row of results that each column is added to.
     """
 
     lines: Floats
@@ -77,10 +78,9 @@ class Around(NamedTuple):
 
 
 class Room(NamedTuple):
-    """Where lines go: lines of group g from first[g], each of widths[g] numbers for members[g] players."""
+    """Where lines go: columns of group g, which has members[g] players, from first[g]."""
 
     members: Ints
-    widths: Ints
     lines: Floats
     first: Ints
 
@@ -107,23 +107,26 @@ def tables(groups: Groups, game: Game, histogram: Floats, pairs: bool = False) -
     players = Players(*_merge(steps, game.player, member, member_first))
     rules = [quadrature(k) for k in range(int(players.many.max(initial=0)) + 1)]
     around = Around(np.zeros(0) if game.ratio is None else game.ratio, histogram, starts(1 << groups.sizes))
-    room = Room(np.diff(member_first), np.diff(places_first), lines, first)
+    room = Room(np.diff(member_first), lines, first)
     rule_first = starts(np.array([rule.shape[1] for rule in rules]))
     _fill(steps, players, around, game.worth, rule_first, np.concatenate(rules, axis=1), pairs, room)
     return Tables(lines, first, places, places_first)
 
 
 def _places(groups: Groups, game: Game, member: Ints, member_first: Ints, pairs: bool) -> tuple[Ints, Ints]:
-    """Where the numbers of each group's lines belong: (player or pair) * outputs + output."""
-    width, found = game.worth.shape[1], []
-    for g in range(len(groups.sizes)):
-        own = member[member_first[g] : member_first[g + 1]]
-        if pairs:
-            i, j = np.triu_indices(len(own), 1)
-            own = own[i] * game.players + own[j]
-        outputs = np.arange(width) if width > 1 else game.output[groups.tree[g], None]
-        found.append((own[:, None] * game.outputs + outputs).ravel())
-    return np.concatenate([np.zeros(0, np.int64), *found]).astype(np.int64), starts(np.array([len(p) for p in found]))
+    """Where the columns of each group belong: (player or pair) * outputs + output."""
+    owner, own = np.repeat(np.arange(len(groups.sizes)), np.diff(member_first)), member
+    if pairs:
+        two = [np.triu_indices(many, 1) for many in np.diff(member_first)]
+        i, j = (
+            np.concatenate([np.zeros(0, np.int64), *(start + one[side] for start, one in zip(member_first, two))])
+            for side in (0, 1)
+        )
+        owner, own = owner[i], member[i] * game.players + member[j]
+    width = game.worth.shape[1]
+    outputs = np.arange(width) if width > 1 else game.output[groups.tree[owner], None]
+    found = (own[:, None] * game.outputs + outputs).ravel()
+    return found.astype(np.int64), starts(np.bincount(owner, minlength=len(groups.sizes)) * width)
 
 
 @njit(cache=True)
@@ -146,20 +149,31 @@ def _merge(steps: Any, player: Any, member: Any, member_first: Any) -> Any:  # p
 
 
 @njit(cache=True)
+def _codes(g: int, place: int, steps: Any, at: Any, codes: Any) -> None:  # pragma: no cover - compiled
+    """In codes [patterns] the set of a leaf's players that fail, bit by bit: a pattern is a shorter one and a way."""
+    codes[0] = 0
+    for bit in range(steps.first_bit[g + 1] - steps.first_bit[g]):
+        stays, goes = np.int64(0), np.int64(0)
+        for step in range(steps.first_step[place], steps.first_step[place + 1]):
+            if steps.path[step] == bit:
+                fails = np.int64(1) << at[step]
+                stays, goes = (fails, 0) if steps.way[step] else (0, fails)
+        half = 1 << bit
+        for pattern in range(half):
+            codes[half + pattern] = codes[pattern] | goes
+        for pattern in range(half):
+            codes[pattern] |= stays
+
+
+@njit(cache=True)
 def _failing(
     g: int, place: int, steps: Any, k: int, at: Any, around: Any, codes: Any
 ) -> Any:  # pragma: no cover - compiled
-    """The background's share [2^k] by the set of players that fail; and in codes that set for every pattern."""
-    failing, told = np.zeros(1 << k), len(around.histogram) > 0
-    for pattern in range(len(codes)):
-        fails = 0
-        for step in range(steps.first_step[place], steps.first_step[place + 1]):
-            if (pattern >> steps.path[step] & 1) != steps.way[step]:
-                fails |= 1 << at[step]
-        codes[pattern] = fails
-        if told:
-            failing[fails] += around.histogram[around.first[g] + pattern]
-    if told:
+    """The background's share [2^k] by the set of players that fail; codes: that set for every pattern."""
+    failing = np.zeros(1 << k)
+    if len(around.histogram):
+        for pattern in range(len(codes)):
+            failing[codes[pattern]] += around.histogram[around.first[g] + pattern]
         return failing
     # Path-dependent: every player fails on its own account.
     holds = np.ones(k)
@@ -167,10 +181,12 @@ def _failing(
     for step in range(steps.first_step[place + 1] - 1, steps.first_step[place] - 1, -1):
         holds[at[step]] *= around.ratio[node]
         node = steps.bits[steps.first_bit[g] + steps.path[step]]
-    for A in range(1 << k):
-        failing[A] = 1.0
-        for i in range(k):
-            failing[A] *= 1.0 - holds[i] if A >> i & 1 else holds[i]
+    failing[0] = 1.0
+    for i in range(k):
+        half = 1 << i
+        for A in range(half):
+            failing[half + A] = failing[A] * (1.0 - holds[i])
+            failing[A] *= holds[i]
     return failing
 
 
@@ -182,42 +198,45 @@ def _fill(
         codes = np.empty(1 << (steps.first_bit[g + 1] - steps.first_bit[g]), np.int64)
         for place in range(steps.first_leaf[g], steps.first_leaf[g + 1]):
             k, start = players.many[place], steps.first_step[place]
+            _codes(g, place, steps, players.at, codes)
             failing = _failing(g, place, steps, k, players.at, around, codes)
-            given = np.zeros((1 << k, k * (k - 1) // 2 if pairs else k))
+            given = np.zeros((k * (k - 1) // 2 if pairs else k, 1 << k))
             shares_of_leaf(failing, k, rule, rule_first[k], rule_first[k + 1], pairs, given)
             own, target = worth[steps.leaf[place]], players.target[start : start + k]
-            held = np.int64(1 << k) - 1 - codes
             if pairs:
-                _add_pairs(given, held, own, target, room.members[g], room.lines, room.first[g], room.widths[g])
+                _add_pairs(given, codes, own, target, room.members[g], room.lines, room.first[g])
             else:
-                _add_values(given, held, own, target, room.lines, room.first[g], room.widths[g])
+                _add_values(given, codes, own, target, room.lines, room.first[g])
+
+
+@njit(cache=True)
+def _add(given: Any, codes: Any, worth: Any, lines: Any, start: int) -> None:  # pragma: no cover - compiled
+    """Add to the columns of one player or pair what it gets at each pattern, by who fails there."""
+    all_of, many = len(given) - 1, len(codes)
+    for output in range(len(worth)):
+        column, due = lines[start + output * many : start + (output + 1) * many], worth[output]
+        for pattern in range(many):
+            column[pattern] += given[all_of - codes[pattern]] * due
 
 
 @njit(cache=True)
 def _add_values(
-    given: Any, held: Any, worth: Any, target: Any, lines: Any, first: int, width: int
+    given: Any, codes: Any, worth: Any, target: Any, lines: Any, first: int
 ) -> None:  # pragma: no cover - compiled
-    """Add to the line of each pattern what its players get, whose tests held [patterns] says hold."""
-    wide = len(worth)
-    for pattern in range(len(held)):
-        X, line = held[pattern], first + pattern * width
-        for i in range(len(target)):
-            for output in range(wide):
-                lines[line + target[i] * wide + output] += given[X, i] * worth[output]
+    """given: [players, 2^k], by the set of players that hold."""
+    for i in range(len(target)):
+        _add(given[i], codes, worth, lines, first + target[i] * len(worth) * len(codes))
 
 
 @njit(cache=True)
 def _add_pairs(
-    given: Any, held: Any, worth: Any, target: Any, members: int, lines: Any, first: int, width: int
+    given: Any, codes: Any, worth: Any, target: Any, members: int, lines: Any, first: int
 ) -> None:  # pragma: no cover - compiled
     """The same for pairs of players."""
-    wide = len(worth)
-    for pattern in range(len(held)):
-        X, line, pair = held[pattern], first + pattern * width, 0
-        for i in range(len(target)):
-            for j in range(i + 1, len(target)):
-                low, high = min(target[i], target[j]), max(target[i], target[j])
-                among = low * members - low * (low + 1) // 2 + high - low - 1
-                for output in range(wide):
-                    lines[line + among * wide + output] += given[X, pair] * worth[output]
-                pair += 1
+    pair = 0
+    for i in range(len(target)):
+        for j in range(i + 1, len(target)):
+            low, high = min(target[i], target[j]), max(target[i], target[j])
+            among = low * members - low * (low + 1) // 2 + high - low - 1
+            _add(given[pair], codes, worth, lines, first + among * len(worth) * len(codes))
+            pair += 1
