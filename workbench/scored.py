@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -233,9 +233,14 @@ def _positive(task: Task, classes: Sequence[Label]) -> int:
 
 
 def _side(answered: _Answered, task: Task, classes: Sequence[Label]) -> Side:
+    found = side_of(answered.outputs, task, classes)
+    return replace(found, fingerprint=answered.fingerprint, format=answered.format)
+
+
+def side_of(outputs: Outputs, task: Task, classes: Sequence[Label]) -> Side:
+    """A model's answers as a side of the pair. Raises ModelError where its classes are not these."""
     import numpy as np
 
-    outputs = answered.outputs
     names = [normal(label) for label in classes]
     if [normal(label) for label in outputs.classes] != names:
         raise ModelError(
@@ -243,9 +248,8 @@ def _side(answered: _Answered, task: Task, classes: Sequence[Label]) -> Side:
             f"{', '.join(normal(label) for label in outputs.classes)}. Give both the same classes in the same order."
         )
     known = {name: index for index, name in enumerate(names)}
-    kept = {"outputs": outputs, "fingerprint": answered.fingerprint, "format": answered.format}
     if task.kind == "regression":
-        return Side(value=outputs.values, **kept)  # type: ignore[arg-type]
+        return Side(outputs, value=outputs.values)
     if outputs.scores is None:
         assert outputs.labels is not None
         index = np.array([known.get(normal(label), -1) for label in outputs.labels], dtype=np.int64)
@@ -256,7 +260,7 @@ def _side(answered: _Answered, task: Task, classes: Sequence[Label]) -> Side:
     if task.kind == "binary":
         decided = index == _positive(task, classes) if score is None else score >= task.threshold
         index = np.where(index < 0, -1, decided.astype(np.int64))
-    return Side(score=score, decision=index, **kept)  # type: ignore[arg-type]
+    return Side(outputs, score=score, decision=index)
 
 
 def _answers(asked: Asked, frame: pd.DataFrame, rows: str, cache: Path) -> _Answered:

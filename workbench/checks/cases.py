@@ -25,20 +25,21 @@ def sampled(scored: Scored, candidate: Side, n: int, seed: int) -> list[Case]:
         change=after - before if before is not None and after is not None else None,
         groups=groups, seed=seed,
     )  # fmt: skip
-    return [_case(scored, candidate, row, why) for row, why in picked]
+    return [case(scored, candidate, row, why) for row, why in picked]
 
 
 def _number(side: Side) -> np.ndarray | None:
     return side.value if side.value is not None else side.score
 
 
-def _case(scored: Scored, candidate: Side, row: int, why: str) -> Case:
+def case(scored: Scored, candidate: Side, row: int, why: str) -> Case:
+    """One of the scored rows as people may see it, with what each model says of it."""
     values = scored.frame.iloc[row]
     shown = _shown(values, scored.roles, scored.task.target)
     content = json.dumps([scored.holdout, row, {str(name): str(value) for name, value in values.items()}])
     return Case(
         id=hashlib.sha256(content.encode()).hexdigest()[:16], row=row, why=why, shown=shown,
-        legacy=_said(scored, scored.legacy, row), candidate=_said(scored, candidate, row),
+        legacy=said(scored, scored.legacy, row), candidate=said(scored, candidate, row),
     )  # fmt: skip
 
 
@@ -67,7 +68,8 @@ def _plain(value: object) -> str:
     return str(value)[:200]
 
 
-def _said(scored: Scored, side: Side, row: int) -> Said:
+def said(scored: Scored, side: Side, row: int) -> Said:
+    """What a model says of a row: its decision in words, and its number."""
     number = _number(side)
     score = float(number[row]) if number is not None else None
     if scored.task.kind == "regression" or side.decision is None:

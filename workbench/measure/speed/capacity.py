@@ -68,13 +68,14 @@ class Service:
             again = [kept[place] for place in rng.integers(0, len(kept), len(kept))]
             lines.append(rng.choice(np.concatenate(again), queries))
         self.takes: Floats = np.stack(lines)
+        self._done: Floats = np.cumsum(self.takes, axis=1)
         self._between: Floats = np.random.default_rng([seed, 1]).exponential(1.0, queries)
         self._highest: dict[float, Floats] = {}
 
     def waits(self, rates: Floats | float) -> Floats:
         """Seconds from arrival to answer [lines, queries] of one process at these requests per second [lines]."""
         between = self._between / np.broadcast_to(np.asarray(rates, dtype=np.float64), len(self.takes))[:, None]
-        arrive, done = np.cumsum(between, axis=1), np.cumsum(self.takes, axis=1)
+        arrive, done = np.cumsum(between, axis=1), self._done
         # Lindley's recursion at once: an answer ends when the work since the last idle moment is done.
         busy = np.maximum.accumulate(arrive - (done - self.takes), axis=1)
         return np.asarray((busy + done - arrive)[:, WARM_UP:])
