@@ -9,7 +9,8 @@ shows that is kept elsewhere: every run.json and report holds one (`merkle`).
 
 from __future__ import annotations
 
-from workbench.ledger.bundle import export, verify_bundle
+from workbench.ledger.bundle import TYPE, export, pae, signed_statement, verify_bundle
+from workbench.ledger.card import model_card
 from workbench.ledger.chain import FILE, Ledger, LedgerError, append, parsed, path_of, read
 from workbench.ledger.checking import Verified, verify
 from workbench.ledger.decisions import (
@@ -17,6 +18,7 @@ from workbench.ledger.decisions import (
     Gate,
     RefusedError,
     candidate_sha,
+    criteria,
     decide,
     gate,
     promote,
@@ -34,7 +36,7 @@ from workbench.ledger.entries import (
     RunFinished,
     Waived,
 )
-from workbench.ledger.keys import SigningKeyError, key_id, my_key, read_public
+from workbench.ledger.keys import SigningKeyError, curve_key, key_id, my_key, read_public
 from workbench.ledger.merkle import Checkpoint, checkpoint
 from workbench.ledger.runs import enter_runs
 from workbench.ledger.waivers import applied, current, restore, waive
@@ -43,6 +45,7 @@ from workbench.ledger.who import actor_here
 __all__ = [
     "FILE",
     "GATE",
+    "TYPE",
     "Actor",
     "Body",
     "Checkpoint",
@@ -64,13 +67,17 @@ __all__ = [
     "applied",
     "candidate_sha",
     "checkpoint",
+    "criteria",
     "current",
+    "curve_key",
     "decide",
     "enter_runs",
     "export",
     "gate",
     "key_id",
+    "model_card",
     "my_key",
+    "pae",
     "parsed",
     "path_of",
     "promote",
@@ -78,6 +85,7 @@ __all__ = [
     "read_public",
     "restore",
     "revoke",
+    "signed_statement",
     "subjects",
     "verify",
     "verify_bundle",

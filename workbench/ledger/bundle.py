@@ -53,7 +53,7 @@ def export(migration: Migration, path: Path, more: Mapping[str, bytes] | None = 
     if wrong := [*ledger.problems, *store.verify(run.folder)]:
         raise LedgerError(f"What is stored is not as it was written: {wrong[0]}. See all: workbench verify FOLDER")
     content = _content(migration, run, ledger) | dict(more or {})
-    content[STATEMENT] = _envelope(_statement(migration, content))
+    content[STATEMENT] = signed_statement(_statement(migration, content))
     _zip(path, content)
     return path
 
@@ -118,17 +118,19 @@ def _statement(migration: Migration, content: Mapping[str, bytes]) -> dict[str, 
     }
 
 
-def _envelope(statement: dict[str, object]) -> bytes:
+def signed_statement(statement: dict[str, object]) -> bytes:
+    """An in-toto Statement in a DSSE envelope, signed with your key, whose public half lies beside. Raises
+    SigningKeyError."""
     key, payload = keys.my_key(), canonical(statement)
     envelope: dict[str, object] = {
         "payloadType": TYPE,
         "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": key.id, "sig": key.sign(_pae(payload))}],
+        "signatures": [{"keyid": key.id, "sig": key.sign(pae(payload))}],
     }
     return canonical(envelope | {"publicKey": key.public})
 
 
-def _pae(payload: bytes) -> bytes:
+def pae(payload: bytes) -> bytes:
     """DSSE's pre-authentication encoding: type and payload with their lengths, so that neither can pose as part of
     the other."""
     return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
@@ -176,7 +178,7 @@ def _signed(content: Mapping[str, bytes], trusted: Sequence[str]) -> tuple[list[
         return [f"{STATEMENT}: signed by the key {signer[:12]}, which is none of those you gave"], signer
     if not canonical_form or envelope["signatures"][0]["keyid"] != signer or envelope["payloadType"] != TYPE:
         return [f"{STATEMENT}: changed after it was signed"], signer
-    if not keys.holds(public, signature, _pae(payload)):
+    if not keys.holds(public, signature, pae(payload)):
         return [f"{STATEMENT}: its signature does not hold"], signer
     return _named(content, json.loads(payload)), signer
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PLACE = "WORKBENCH_KEYS"
@@ -44,16 +45,55 @@ class Key:
 
 def my_key() -> Key:
     """The key of this user on this machine, made at its first use. Raises SigningKeyError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     path = place() / FILE
     try:
         if not path.exists():
-            _make(path)
+            _make(path, Ed25519PrivateKey.generate())
         return _opened(path.read_bytes())
     except (OSError, ValueError, TypeError) as error:
-        raise SigningKeyError(
-            f"The key in {path} could not be used ({error}). Name a folder of your own that only you can read: "
-            f"{PLACE}=FOLDER. Losing a key forges nothing, but its successor must be accepted: workbench key --help"
-        ) from error
+        raise _unusable(path, error) from error
+
+
+@dataclass(frozen=True)
+class CurveKey:
+    """A P-256 key pair. pem: the public half."""
+
+    private: EllipticCurvePrivateKey
+    pem: bytes
+
+    def sign(self, message: bytes) -> str:
+        """ECDSA over SHA-256, base64."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        return base64.b64encode(self.private.sign(message, ec.ECDSA(hashes.SHA256()))).decode()
+
+
+def curve_key(name: str) -> CurveKey:
+    """A key beside yours, made at its first use, for formats that cannot use Ed25519. Raises SigningKeyError."""
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    path = place() / name
+    try:
+        if not path.exists():
+            _make(path, ec.generate_private_key(ec.SECP256R1()))
+        private = form.load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(private, ec.EllipticCurvePrivateKey):
+            raise ValueError("it is no elliptic-curve key")
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(path, error) from error
+    pem = private.public_key().public_bytes(form.Encoding.PEM, form.PublicFormat.SubjectPublicKeyInfo)
+    return CurveKey(private, pem)
+
+
+def _unusable(path: Path, error: Exception) -> SigningKeyError:
+    return SigningKeyError(
+        f"The key in {path} could not be used ({error}). Name a folder of your own that only you can read: "
+        f"{PLACE}=FOLDER. Losing a key forges nothing, but its successor must be accepted: workbench key --help"
+    )
 
 
 def place() -> Path:
@@ -94,15 +134,12 @@ def read_public(given: str) -> str:
     )
 
 
-def _make(path: Path) -> None:
+def _make(path: Path, key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> None:
     from cryptography.hazmat.primitives import serialization as form
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    content = Ed25519PrivateKey.generate().private_bytes(
-        form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption()
-    )
-    temporary = path.with_name(f".{FILE}.{os.getpid()}")
+    content = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
