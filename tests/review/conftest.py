@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 from ledger_samples import keep, migration_in
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
+from tornado.web import Application
 
 from workbench.evidence import Status
 from workbench.ui.review.doors import Doors
@@ -27,33 +29,46 @@ def folder(tmp_path: Path) -> Path:
 Served = Callable[..., str]
 
 
-@pytest.fixture
-def served(folder: Path) -> Iterator[Served]:
-    """Call it with doors to serve the folder; gives the address, without a slash at its end."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    servers: list[HTTPServer] = []
+class Serving:
+    """Servers of one folder, in a loop of their own; `apps` are their applications."""
 
-    def start(doors: Doors | None = None) -> str:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.loop, self.apps = folder, asyncio.new_event_loop(), list[Application]()
+        self._servers: list[HTTPServer] = []
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    def start(self, doors: Doors | None = None) -> str:
+        """The address, without a slash at its end."""
         sockets = bind_sockets(0, "127.0.0.1")
 
         async def listen() -> None:
-            server = HTTPServer(application(folder, doors or Doors()), max_body_size=LARGEST)
-            server.add_sockets(sockets)
-            servers.append(server)
+            self.apps.append(application(self.folder, doors or Doors()))
+            self._servers.append(HTTPServer(self.apps[-1], max_body_size=LARGEST))
+            self._servers[-1].add_sockets(sockets)
 
-        asyncio.run_coroutine_threadsafe(listen(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(listen(), self.loop).result(30)
         return f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
 
-    yield start
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
-    async def stop() -> None:
-        for server in servers:
-            server.stop()
-            await server.close_all_connections()
+    def __exit__(self, *_: object) -> None:
+        async def stop() -> None:
+            for server in self._servers:
+                server.stop()
+                await server.close_all_connections()
 
-    asyncio.run_coroutine_threadsafe(stop(), loop).result(30)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(30)
-    loop.close()
+        asyncio.run_coroutine_threadsafe(stop(), self.loop).result(30)
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(30)
+        for app in self.apps:
+            app.settings["live"].stop()
+        self.loop.close()
+
+
+@pytest.fixture
+def served(folder: Path) -> Iterator[Served]:
+    """Call it with doors to serve the folder; gives the address, without a slash at its end."""
+    with Serving(folder) as serving:
+        yield serving.start

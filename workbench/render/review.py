@@ -13,6 +13,7 @@ class Bar:
     """What stands above every page. root: path all links start from, ends with "/"; xsrf: token of its forms.
 
     links: (path below root, label). here: the path of this page. who: "" for a visitor who did not log in.
+    explore: the notebook that can be opened with its controls, "" where there is none.
     """
 
     root: str
@@ -22,6 +23,7 @@ class Bar:
     here: str = ""
     xsrf: str = ""
     note: str = ""
+    explore: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,18 @@ class Choice:
     wrong: str = ""
 
 
+@dataclass(frozen=True)
+class Lead:
+    """What stands above a notebook: its question and the verdict as stored. back: path below root of its evidence."""
+
+    name: str
+    question: str
+    head: str
+    rest: str = ""
+    status: str = ""
+    back: str = ""
+
+
 def policy() -> str:
     """Content-Security-Policy of these pages: nothing from elsewhere, no script at all, forms to ourselves."""
     return (
@@ -129,6 +143,17 @@ def case(bar: Bar, shown: CaseShown, wrong: str = "") -> str:
 def decision(bar: Bar, choice: Choice) -> str:
     """The form, what it is about, and what others decided."""
     return _drawn("decide.html.j2", bar, title="Your decision", choice=choice)
+
+
+def connecting(bar: Bar, lead: Lead) -> str:
+    """What a person sees until the page with controls is there: it is drawn at once, and goes on by itself."""
+    return _drawn("connecting.html.j2", bar, title=lead.question, **vars(lead))
+
+
+def live(bar: Bar, lead: Lead) -> dict[str, str]:
+    """What Voila's template puts into its page: {"head": styles, "top": everything above the first cell}."""
+    parts = {"head": "live_head.html.j2", "top": "live.html.j2"}
+    return {part: _drawn(template, bar, **vars(lead)) for part, template in parts.items()}
 
 
 def _drawn(template: str, bar: Bar, **context: object) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import catalog, store
 from workbench.evidence import Chart, Detail, Evidence, File, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
-from workbench.runner.kernel import FORCE, PLACE
+from workbench.runner.kernel import DASHBOARD, FORCE, PLACE
 from workbench.runner.plan import part_of
 from workbench.ui.listing import Listing
 
@@ -192,11 +192,13 @@ def headless() -> bool:
 
 def dashboard() -> bool:
     """Whether Voila shows this notebook to a reviewer."""
-    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+    return DASHBOARD in os.environ or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
 
 
 def _find(folder: Path) -> Path:
     """The nearest folder upwards that holds migration.yaml, so that a notebook stored in a run finds its own."""
+    if told := os.environ.get(DASHBOARD):
+        return Path(told)
     if folder.suffix in (".yaml", ".yml"):
         return folder.parent
     for place in (folder.resolve(), *folder.resolve().parents):

@@ -17,13 +17,12 @@ from workbench.ledger.entries import Verb
 from workbench.migration import Migration, MigrationError
 from workbench.ui.review.doors import House
 from workbench.ui.review.judging import docket, judge, shown
+from workbench.ui.review.live import owner_of
 from workbench.ui.review.people import SESSION, Session
-from workbench.ui.review.reading import choice, seen_of
+from workbench.ui.review.reading import LINKS, choice, seen_of
 
 COOKIE = "workbench-review"
 ISSUER = "workbench-review"
-
-LINKS = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide"))
 
 T = TypeVar("T")
 
@@ -75,6 +74,11 @@ class Page(tornado.web.RequestHandler):
     @property
     def login(self) -> str:
         return self.session.login if self.session else ""
+
+    @property
+    def owner(self) -> str:
+        """Stands for this session: another one of the same person is another owner."""
+        return owner_of(self.login, self.get_cookie(COOKIE) or "")
 
     def bar(self, here: str = "") -> render.Bar:
         doors = self.house.doors
@@ -256,6 +260,7 @@ class Logout(Page):
     async def post(self) -> None:
         if secret := self.get_cookie(COOKIE):
             await self.off(lambda: self.house.people.leave(secret))
+            await self.settings["live"].end_of(self.owner)
         self.clear_cookie(COOKIE, path=self.house.doors.root)
         self.redirect(self.house.doors.root + "login")
 

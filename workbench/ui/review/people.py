@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS invitation (hash TEXT PRIMARY KEY, login TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS secret (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS session (hash TEXT PRIMARY KEY, login TEXT NOT NULL, began REAL NOT NULL, seen REAL NOT NULL,
   ended REAL);
+CREATE TABLE IF NOT EXISTS noted (at REAL NOT NULL, login TEXT NOT NULL, what TEXT NOT NULL);
 """
 
 
@@ -108,6 +109,17 @@ class People:
                 "UPDATE session SET ended = ? WHERE login = ? AND ended IS NULL", (self.now(), login)
             )
             return ended.rowcount
+
+    def note(self, login: str, what: str) -> None:
+        """Keeps what somebody tried and was refused."""
+        with self._open() as database:
+            database.execute("INSERT INTO noted VALUES (?, ?, ?)", (self.now(), login, what))
+
+    def noted(self, since: float = 0.0) -> list[tuple[float, str, str]]:
+        """(when, who, what) of everything that was refused."""
+        with self._open() as database:
+            rows = database.execute("SELECT at, login, what FROM noted WHERE at > ? ORDER BY at", (since,)).fetchall()
+        return [(float(at), str(login), str(what)) for at, login, what in rows]
 
     def salt(self) -> bytes:
         """The server's own secret by which sides are shuffled: the same at every start."""

@@ -14,9 +14,11 @@ from pathlib import Path
 from workbench import catalog, ledger, render, store
 from workbench.evidence import Status
 from workbench.migration import FILE, Migration, open_migration
-from workbench.render.words import moment
+from workbench.render import words
 from workbench.runner import migration_page
 from workbench.ui.journey import Standing, standing
+
+LINKS = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide"))
 
 KEPT = 30.0
 """Seconds after which a page is drawn anew though no file of ours changed: what it rests on may lie elsewhere."""
@@ -41,13 +43,14 @@ class Pages:
         self._lock = threading.Lock()
 
     def journey(self, bar: render.Bar) -> str:
-        return self._page("", bar, self._journey)
+        return self._page("", replace(bar, explore="journey"), self._journey)
 
     def notebook(self, name: str, bar: render.Bar) -> str | None:
         """None where there is no such notebook, or nothing of it yet."""
-        known = {entry.name for entry in catalog.discover() if entry.module}
+        known = {entry.name: entry for entry in catalog.discover() if entry.module}
         if name not in known or store.latest(self.folder, name) is None:
             return None
+        bar = replace(bar, explore=name if known[name].notebook else "")
         return self._page(f"notebook/{name}", bar, lambda with_bar: self._notebook(name, with_bar))
 
     def _page(self, here: str, bar: render.Bar, draw: Callable[[render.Bar], str]) -> str:
@@ -80,6 +83,21 @@ class Pages:
         assert found is not None
         held = ledger.current(ledger.read(self.folder).entries)
         return render.page(ledger.applied(found.evidence, held), title=bar.migration, run=found.origin, bar=bar)
+
+
+def lead(migration: Migration, entry: catalog.Entry) -> render.Lead | None:
+    """What stands above a notebook, from its newest evidence; None where nothing of it has run."""
+    if not entry.module:
+        now = standing(migration, "")
+        head, rest = words.split(now.sentence)
+        return render.Lead(entry.name, entry.question, head, rest, str(now.verdict.status)) if now.evidences else None
+    found = store.latest(migration.folder, entry.name)
+    if found is None:
+        return None
+    counted = ledger.applied(found.evidence, ledger.current(ledger.read(migration.folder).entries))
+    head, rest = words.split(counted.verdict.sentence)
+    status, back = str(counted.verdict.status), f"notebook/{entry.name}"
+    return render.Lead(entry.name, counted.question or entry.question, head, rest, status, back)
 
 
 def _reasons(now: Standing) -> dict[str, str]:
@@ -134,7 +152,7 @@ def _votes(migration: Migration, now: ledger.Gate, login: str) -> tuple[render.V
             who=_name(migration, entry.actor.subject),
             role=body.role,
             decision=WORDS[body.decision],
-            when=moment(entry.at),
+            when=words.moment(entry.at),
             comment=body.comment,
             conditions=tuple(f"{one.text} ({one.owner}, by {one.due})" for one in body.conditions),
             stale=now.stale.get(entry.seq, ""),

@@ -1,13 +1,16 @@
 """`workbench review`: the migration for people who do not program, behind a login, from stored evidence.
 
-A server of its own, never part of a Jupyter server: who holds a token there can run code. No kernel, no model and no
-table is reachable from here; a decision goes from the browser to a handler that knows who it is.
+A server of its own, never part of a Jupyter server: who holds a token there can run code. No model and no table is
+reachable from here; a kernel takes messages of widgets only, and is started where somebody explores; a decision goes
+from the browser to a handler that knows who it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +22,12 @@ from tornado.httpserver import HTTPServer
 
 from workbench import render
 from workbench.migration import open_migration
+from workbench.ui.review import exploring, messages
 from workbench.ui.review import handlers as pages
 from workbench.ui.review.doors import Doors, House, ReviewError, check_doors
+from workbench.ui.review.live import Live
 from workbench.ui.review.people import Limiter, People
-from workbench.ui.review.reading import Pages
+from workbench.ui.review.reading import LINKS, Pages
 
 LARGEST = 64 * 1024
 """Bytes of a request's body: the decision form is the largest."""
@@ -45,13 +50,18 @@ def application(folder: Path, doors: Doors) -> tornado.web.Application:
         (rf"{root}invite/([A-Za-z0-9_-]{{20,100}})", pages.Invitation),
         (rf"{root}alive", pages.Alive),
     ]
+    live = Live(folder, f"{root}explore/")
     return tornado.web.Application(
-        [(path, handler, {"house": house}) for path, handler in handlers],
+        [*((path, handler, {"house": house}) for path, handler in handlers), *exploring.routes(house, live.root)],
         default_handler_class=pages.Nowhere,
         default_handler_args={"house": house},
         xsrf_cookies=True,
         xsrf_cookie_kwargs={"httponly": True, "samesite": "Strict", "secure": doors.secure, "path": root},
         house=house,
+        live=live,
+        websocket_max_message_size=messages.LARGEST,
+        websocket_ping_interval=30,
+        websocket_ping_timeout=30,
         log_function=_log,
     )
 
@@ -67,7 +77,7 @@ def _log(handler: tornado.web.RequestHandler) -> None:
 
 def _draw(folder: Path, app: tornado.web.Application) -> None:
     house: House = app.settings["house"]
-    house.pages.journey(render.Bar(house.doors.root, open_migration(folder).name, who="nobody", links=pages.LINKS))
+    house.pages.journey(render.Bar(house.doors.root, open_migration(folder).name, who="nobody", links=LINKS))
 
 
 def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -76,6 +86,9 @@ def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str
     app = application(folder, doors)
 
     async def main() -> None:
+        loop, here = asyncio.get_running_loop(), asyncio.current_task()
+        assert here is not None
+        loop.add_signal_handler(signal.SIGTERM, here.cancel)  # Voila and its kernels are not left behind
         server = HTTPServer(app, xheaders=False, max_body_size=LARGEST, max_buffer_size=2 * LARGEST)
         try:
             sockets = tornado.netutil.bind_sockets(port, host)
@@ -86,7 +99,13 @@ def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str
         server.add_sockets(sockets)
         ready(doors.url or f"http://{host}:{sockets[0].getsockname()[1]}{doors.root}")
         # The first visitor finds the page drawn.
-        asyncio.get_running_loop().run_in_executor(None, _draw, folder, app)
-        await asyncio.Event().wait()
+        loop.run_in_executor(None, _draw, folder, app)
+        while True:
+            await asyncio.sleep(30)
+            await app.settings["live"].sweep()
 
-    asyncio.run(main())
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            asyncio.run(main())
+    finally:
+        app.settings["live"].stop()
