@@ -2,6 +2,7 @@
 
 A number column becomes float64 with NaN where a value is missing: numbers of any width as they are, bools as 0 and 1,
 text that spells a number as that number; dates are refused. float64 all the way: unix seconds and cents stay exact.
+It may also be read as the length of a text, or as the seconds of a date (`EdgeColumn.of`).
 A category column becomes its place in the stored vocabulary, or one of three codes below it that are kept apart:
 UNKNOWN (a value that is not in it), MISSING, and NONE (missing, in a column where the model was trained on None, which
 scikit-learn tells from NaN).
@@ -10,7 +11,7 @@ Values equal as in Python are one value (1, 1.0 and True; never "1").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,6 +34,7 @@ class EdgeColumn:
 
     refuses: what the legacy model stops at: "unknown" (a value outside `values`), "missing", "none", "outside" (a
     number outside `between`: the least and the largest, then others that are let through).
+    of: which number a raw value gives: its own; the characters or words of a text; the seconds of a date since 1970.
     """
 
     name: str
@@ -41,6 +43,7 @@ class EdgeColumn:
     refuses: tuple[str, ...] = ()
     none: bool = False
     between: tuple[float, ...] | None = None
+    of: Literal["value", "characters", "words", "seconds"] = "value"
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class EdgeSpec:
 
         It spares a single row most of its way.
         """
-        if any(column.read != "number" or column.refuses for column in self.columns) or not frame.columns.is_unique:
+        if any(c.read != "number" or c.refuses or c.of != "value" for c in self.columns) or not frame.columns.is_unique:
             return None
         if not all(name in frame.columns for name in self.names):
             return None
@@ -98,6 +101,7 @@ class EdgeSpec:
                     tuple(c["refuses"]),
                     bool(c["none"]),
                     tuple(c["between"]) if "between" in c else None,
+                    c.get("of", "value"),
                 )
                 for c in spec["columns"]
             )
@@ -107,6 +111,7 @@ class EdgeSpec:
 def _to_plain(column: EdgeColumn) -> Plain:
     said: dict[str, Plain] = {"name": column.name, "read": column.read, "values": list(column.values)}
     said |= {"refuses": list(column.refuses), "none": column.none}
+    said |= {} if column.of == "value" else {"of": column.of}
     return said if column.between is None else {**said, "between": list(column.between)}
 
 
@@ -118,7 +123,7 @@ def _beside(columns: list[NDArray[Any]], rows: int, kind: type) -> NDArray[Any]:
 
 
 def _numbers(column: EdgeColumn, series: pd.Series[Any]) -> NDArray[np.float64]:
-    out = as_float64(column.name, series)
+    out = _READERS[column.of](column.name, series)
     if column.values or column.refuses:
         _refuse_numbers(column, out)
     return out
@@ -140,6 +145,34 @@ def as_float64(name: str, series: pd.Series[Any]) -> NDArray[np.float64]:
         return pd.to_numeric(series).to_numpy(dtype=np.float64, na_value=np.nan)
     except (ValueError, TypeError) as error:
         raise ModelError(f"column {name!r} must hold numbers: {error}. Correct the value or the column") from error
+
+
+def _as_seconds(name: str, series: pd.Series[Any]) -> NDArray[np.float64]:
+    """Seconds since 1970 UTC, NaN where missing; a date without a zone is UTC. Raises ModelError for no date."""
+    import pandas as pd
+
+    if getattr(series.dtype, "kind", "O") in "biufc" and series.notna().any():
+        raise ModelError(f"column {name!r} holds numbers, the model reads dates: give them as in training")
+    try:
+        stamps = pd.to_datetime(series, utc=True, format="ISO8601")
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"column {name!r} must hold dates (2026-01-31): {error}. Correct the value") from error
+    return np.asarray((stamps - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
+
+
+def _counted(count: Callable[[str], int], series: pd.Series[Any]) -> NDArray[np.float64]:
+    absent = series.isna().to_numpy(dtype=bool)
+    out = np.full(len(series), np.nan)
+    out[~absent] = [float(count(str(value))) for value in series[~absent].tolist()]
+    return out
+
+
+_READERS: dict[str, Callable[[str, pd.Series[Any]], NDArray[np.float64]]] = {
+    "value": as_float64,
+    "seconds": _as_seconds,
+    "characters": lambda name, series: _counted(len, series),
+    "words": lambda name, series: _counted(lambda text: len(text.split()), series),
+}
 
 
 def _refuse_numbers(column: EdgeColumn, values: NDArray[np.float64]) -> None:

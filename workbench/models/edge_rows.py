@@ -136,7 +136,8 @@ _WORDS = {UNKNOWN: "unknown", MISSING: "missing", NONE: "none"}
 def _careful(column: EdgeColumn, declared: Input | None) -> bool:
     """Whether its values are more than numbers as they are, or text that is looked up."""
     if column.read == "number":
-        return bool(column.values or column.refuses) or (declared is not None and declared.kind == "text")
+        special = column.values or column.refuses or column.of != "value"
+        return bool(special) or (declared is not None and declared.kind == "text")
     categories = declared.categories if declared is not None else ()
     return not all(isinstance(value, str) for value in (*column.values, *categories))
 

@@ -9,6 +9,7 @@ from workbench.migrate.lift import (  # noqa: F401
     group_thresholds,
     grown,
     imputers,
+    int8,
     jpmml_casts,
     jpmml_domains,
     jpmml_expressions,
@@ -23,6 +24,7 @@ from workbench.migrate.lift import (  # noqa: F401
     project,
     retarget,
     selection,
+    tabular,
     target,
     wrappers,
 )

@@ -159,7 +159,7 @@ def lift_piece(piece: Piece, inputs: Sequence[Input], classes: Sequence[Label], 
     source = f"{piece.kind} {piece.version}".strip()
     edge = context.edge()
     op = fused(op, *(sum(column.read == read for column in edge.columns) for read in ("number", "category")))
-    card = Card(task, tuple(classes), tuple(inputs), edge, _rows(op), source)
+    card = Card(task, tuple(classes), tuple(inputs), edge, rows_at_once(op), source)
     return Lifted(Module(op).eval(), card)
 
 
@@ -191,8 +191,8 @@ def _versions() -> dict[str, Plain]:
     return {"workbench": workbench.__version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
-def _rows(op: Op) -> int:
-    """Rows at once: fewer for more trees, and for more rows that each is held against."""
+def rows_at_once(op: Op) -> int:
+    """Rows to give it at once: fewer for more trees, and for more rows that each is held against."""
     widths = [len(part.first) if isinstance(part, tree_op.Masks) else len(part.root) for part in _tree_parts(op)]
     widths += [part.cells() for part in op.modules() if isinstance(part, Op)]
     return max(64, min(ROWS, CELLS // max([1, *widths])))

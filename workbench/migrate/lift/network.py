@@ -17,7 +17,10 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
     "logistic": torch.sigmoid,
+    "mish": torch.nn.functional.mish,
+    "selu": torch.selu,
 }
+"""The first three are scikit-learn's; the others are those of networks made by `migrate/retraining`."""
 LINKS = {"identity": "identity", "logistic": "sigmoid", "softmax": "softmax", "exp": "exp"}
 
 

@@ -1,0 +1,90 @@
+"""Several processes on one training: `torchrun ... -m workbench.migrate.retraining.worker FOLDER`.
+
+FOLDER, which every machine sees, holds `rows.npz` and `recipe.json`, as the retrain mover writes them. What the
+processes leave there is what one process would leave; the mover then reads it back. On one machine the mover starts
+them itself (audits.retrain.processes).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from workbench.migrate.retraining.checkpoint import RECIPE, Epoch, curve_of, put_recipe
+from workbench.migrate.retraining.prepared import Prepared
+from workbench.migrate.retraining.recipe import Recipe
+from workbench.migrate.retraining.training import train
+from workbench.models import ModelError
+
+ROWS = "rows.npz"
+SAID = "torchrun.log"
+LOOK = 0.2
+"""Seconds between two looks at what the processes have written."""
+
+
+def put(folder: Path, recipe: Recipe, prepared: Prepared) -> None:
+    """What the processes of a training read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared.save(folder / ROWS)
+    put_recipe(folder, recipe)
+
+
+def train_together(
+    recipe: Recipe, prepared: Prepared, folder: Path, processes: int, told: Callable[[Epoch], None], device: str = ""
+) -> None:
+    """Train by `processes` of this machine, the result left in the folder. Raises ModelError with their last words."""
+    put(folder, recipe, prepared)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += ["-m", "workbench.migrate.retraining.worker", str(folder), *([device] if device else [])]
+    with (folder / SAID).open("w", encoding="utf-8") as said:
+        running = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=_environment(processes))
+        try:
+            _follow(running, folder, told)
+        finally:
+            running.terminate()
+            running.wait()
+    if running.returncode:
+        words = (folder / SAID).read_text("utf-8", errors="replace").strip().splitlines()
+        error = next((line for line in reversed(words) if "Error" in line), words[-1] if words else "nothing was said")
+        raise ModelError(f"training in {processes} processes ended with code {running.returncode}: {error[:300]}")
+
+
+def _environment(processes: int) -> dict[str, str]:
+    """Cores shared out evenly, unless somebody has said how many threads."""
+    threads = max(1, (os.cpu_count() or 1) // processes)
+    return {"OMP_NUM_THREADS": str(threads), **os.environ}
+
+
+def _follow(running: subprocess.Popen[bytes], folder: Path, told: Callable[[Epoch], None]) -> None:
+    seen = 0
+    while running.poll() is None:
+        time.sleep(LOOK)
+        curve = curve_of(folder)
+        for epoch in curve[seen:]:
+            told(epoch)
+        seen = max(seen, len(curve))
+
+
+def main(folder: Path, device: str = "") -> None:
+    """One of the processes."""
+    import torch
+    from torch import distributed
+
+    on_gpu = device.startswith("cuda") if device else torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if on_gpu else "gloo")
+    try:
+        recipe = Recipe(**json.loads((folder / RECIPE).read_text("utf-8")))
+        train(recipe, Prepared.load(folder / ROWS), folder=folder, device="" if on_gpu else "cpu")
+    finally:
+        distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")
