@@ -160,21 +160,24 @@ def test_a_bare_websocket_runs_no_code_and_sees_no_row(house: House) -> None:
 
 
 def test_one_who_keeps_trying_is_cut_off(house: House) -> None:
-    async def talk() -> int | None:
-        wire = await house.wire(house.ada)
-        stream: Any = wire.protocol
-        for _ in range(30):
-            await wire.write_message(packed("execute_request", {"code": "1"}), binary=True)
-        while await asyncio.wait_for(wire.read_message(), 60) is not None:
-            pass
-        until = time.monotonic() + 20
-        while not stream.stream.closed() and time.monotonic() < until:
-            await asyncio.sleep(0.05)
-        code = wire.close_code
-        wire.close()
-        return code
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+    from websockets.typing import Subprotocol
 
-    assert asyncio.run(talk()) == 1008
+    cookies = "; ".join(f"{name}={value}" for name, value in house.ada.cookies.items())
+    url = f"{house.address.replace('http', 'ws')}/explore/api/kernels/{house.kernel}/channels"
+    with connect(url, additional_headers={"Cookie": cookies}, subprotocols=[Subprotocol(PROTOCOL)]) as wire:
+
+        def talk() -> None:
+            for _ in range(30):
+                wire.send(packed("execute_request", {"code": "1"}))
+            while True:
+                wire.recv(60)
+
+        with pytest.raises(ConnectionClosed) as ended:
+            talk()
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 1008
 
 
 def test_places_are_few_and_each_person_has_two(house: House) -> None:
