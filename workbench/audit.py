@@ -38,9 +38,24 @@ NEEDS = {
     "scored": "both models on the same holdout rows (scored.Scored); its candidate may be None",
     "doors": "both models by side, each opened only when it is asked for (causes.Doors)",
     "answers": "what people said of the sampled cases (tuple of uat.Answer)",
+    "withheld": "where masked values of the sampled cases are kept for those who may see them (uat.Withheld)",
     "folder": "a folder of the migration to write files to (movers only)",
     "artifacts": "the folder the evidence goes to: files written there lie beside it; None where none is kept",
 }
+
+
+class Resources(Plain):
+    """What one notebook needs of a machine of a cluster: cores, GPUs, and bytes of memory. An audit says RESOURCES."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int = 1024**3
+
+
+def resources(audit: object) -> Resources:
+    """As the module declares them, else the defaults."""
+    declared = getattr(audit, "RESOURCES", None)
+    return declared if isinstance(declared, Resources) else Resources()
 
 
 class Params(BaseModel):

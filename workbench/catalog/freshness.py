@@ -45,10 +45,14 @@ def _input(migration: Migration, this: Entry, need: str) -> object:
         return _file_hash(migration, getattr(migration.data, need))
     if need == "answers":
         return [answer.model_dump(mode="json") for answer in uat.answers(migration.folder)]
+    if need == "withheld":
+        return sorted({kind for seen in migration.review.sees.values() for kind in seen})
     if need == "legacy":
         return _model_hash(migration, migration.legacy)
     if need == "candidate":
         return _candidate_hash(migration)
+    if need == "doors":
+        return {side: _input(migration, this, side) for side in ("legacy", "candidate")}
     if need == "scored":
         parts = ("task", "roles", "holdout", "legacy", "candidate")
         return {part: _input(migration, this, part) for part in parts} | {"sample": migration.data.sample}
@@ -139,7 +143,9 @@ def code_on_disk() -> str:
             "render",
             "runner",
             "store",
+            "emit",
             "ledger",
+            "tracking",
             "share",
         ):
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -152,6 +158,8 @@ _PACKAGES = (
     "fairlearn",
     "lightgbm",
     "numpy",
+    "onnxruntime",
+    "optuna",
     "pandas",
     "scikit-learn",
     "scipy",

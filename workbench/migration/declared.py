@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 from pydantic_core import PydanticCustomError
 
 from workbench.evidence import Limit
+from workbench.migration.addresses import address_problem
 from workbench.migration.requirements import requirement_problem
 
 FILE = "migration.yaml"
@@ -181,6 +182,9 @@ class Review(Part):
     quorum: dict[str, Annotated[int, Field(ge=1)]] = Field(
         default={}, description="by role, how many different people must approve"
     )
+    sees: dict[str, tuple[Literal["key", "personal", "protected"], ...]] = Field(
+        default={}, description="by role, which columns its people see in sampled cases; masked for everybody else"
+    )
 
     @model_validator(mode="after")
     def _reachable(self) -> Review:
@@ -191,6 +195,8 @@ class Review(Part):
                 f"the quorum asks for {self.quorum[role]} of the role {role!r}, and `people` names {have[role]}: "
                 "name more people, or ask for fewer"
             )
+        if strange := [role for role in self.sees if role not in have]:
+            raise ValueError(f"`sees` names the role {strange[0]!r}, which nobody under `people` has")
         if len({login.casefold() for login in self.people}) < len(self.people):
             raise ValueError("two logins under `people` differ in upper and lower case only: they are one person")
         return self
@@ -198,6 +204,40 @@ class Review(Part):
     def roles_of(self, login: str) -> frozenset[str]:
         """Roles of whoever logs in under this name; empty for a stranger."""
         return frozenset(p.role for known, p in self.people.items() if known.casefold() == login.casefold())
+
+    def seen_by(self, login: str) -> frozenset[str]:
+        """Kinds of columns this person sees in sampled cases, of key, personal and protected."""
+        return frozenset(kind for role in self.roles_of(login) for kind in self.sees.get(role, ()))
+
+
+class Privacy(Part):
+    """What may be seen of single people in what leaves the migration: reports, pages for reviewers, bundles."""
+
+    minimum_cell: int = Field(
+        default=10, ge=1, le=1_000, description="the smallest count of people that is shown; 1 shows every count"
+    )
+
+
+class Tracking(Part):
+    """An MLflow store in which runs and models are recorded as well; nothing is where this section is left out."""
+
+    uri: str | None = Field(
+        default=None,
+        description="sqlite:///FILE, a database's URL or https://SERVER; else MLFLOW_TRACKING_URI, else a file here",
+    )
+    experiment: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="of MLflow's; the migration's name when left out",
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _written_to(cls, uri: str | None) -> str | None:
+        if uri is not None and (problem := address_problem(uri)):
+            raise ValueError(problem)
+        return uri
 
 
 class Migration(Part):
@@ -214,6 +254,8 @@ class Migration(Part):
     limits: dict[str, Limit] = Field(default={}, description="by finding id, e.g. bias/selection-rate-gap")
     audits: dict[str, dict[str, object]] = Field(default={}, description="parameters, by audit")
     review: Review = Field(default=Review(), description="who signs off before go-live")
+    privacy: Privacy = Field(default=Privacy(), description="which counts are withheld in what leaves the migration")
+    tracking: Tracking | None = Field(default=None, description="where runs and models are recorded as well (MLflow)")
     _folder: Path = PrivateAttr(default=Path())
     _file: Path | None = PrivateAttr(default=None)
     _lines: dict[Where, int] = PrivateAttr(default_factory=dict)

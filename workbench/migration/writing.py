@@ -12,7 +12,7 @@ from pathlib import Path
 
 from workbench import __version__
 from workbench.evidence import DEFAULT, Limit
-from workbench.migration.declared import FILE, Data, Migration, ModelSource, Roles, Task
+from workbench.migration.declared import FILE, Data, Migration, ModelSource, Privacy, Roles, Task, Tracking
 from workbench.migration.problems import said
 from workbench.migration.reading import parse
 
@@ -84,6 +84,8 @@ def render(migration: Migration, why: Reasons | None = None, titles: Mapping[str
         _section("roles", migration.roles, why),
         _limits(migration.limits, titles or {}),
         _audits(migration.audits),
+        _privacy(migration.privacy),
+        _tracking(migration.tracking),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -149,6 +151,14 @@ def _limit(limit: Limit) -> str:
 
 def _audits(audits: Mapping[str, Mapping[str, object]]) -> list[str]:
     return [*_comment(_AUDITS), *_entry("audits", audits, 0)]
+
+
+def _privacy(privacy: Privacy) -> list[str]:
+    return _entry("privacy", privacy.model_dump(), 0) if privacy != Privacy() else []
+
+
+def _tracking(tracking: Tracking | None) -> list[str]:
+    return _entry("tracking", tracking.model_dump(exclude_none=True), 0) if tracking else []
 
 
 def _entry(key: str, value: object, indent: int) -> list[str]:

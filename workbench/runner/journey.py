@@ -10,12 +10,12 @@ from typing import Any
 
 from workbench import catalog, ledger, store
 from workbench.catalog.discovery import crashed, unassessed
-from workbench.catalog.freshness import PINNED, code, code_on_disk
+from workbench.catalog.freshness import code, code_on_disk
 from workbench.evidence import Evidence, Finding, Status
 from workbench.migration import Migration, MigrationError, open_migration
+from workbench.runner.engine import LOCAL, Engine, Make, Work, engine
 from workbench.runner.events import Event, Notify, Outcome
 from workbench.runner.plan import Step, plan
-from workbench.runner.pool import Pool, Worker
 from workbench.runner.report import migration_page, notebook_page
 
 REPORT = "report.html"
@@ -29,24 +29,29 @@ def run(
     only: Sequence[str] = (),
     start: str = "",
     params: Mapping[str, Mapping[str, object]] | None = None,
-    jobs: int = 2,
+    jobs: int | None = None,
     force: bool = False,
     timeout: float = TIMEOUT,
     take_over: bool = False,
+    where: str = LOCAL,
+    address: str = "",
     notify: Notify = lambda event: None,
 ) -> Outcome:
     """Runs the notebooks of a migration headless; `only`, `start` and `params` as in `plan`.
 
-    force: also what is fresh; timeout: seconds a notebook may take; take_over: see `store.open_run`.
+    jobs: notebooks at a time; force: also what is fresh; timeout: seconds a notebook may take; take_over: see
+    `store.open_run`; where, address: see `engine`.
     Raises CatalogError, PlanError or StoreError before anything is started, KeyboardInterrupt when interrupted:
     then what was finished is kept and taken over by the next run.
     """
     steps = plan(migration, only, start, params)
     if not force and (done := _done_already(migration, [fresh(migration, step) for step in steps], notify)):
         return done
-    with store.open_run(migration.folder, "workbench run", take_over=take_over) as writer:
-        journey = _Journey(migration, steps, writer, force, notify)
-        return journey.go(jobs, timeout)
+    with (
+        engine(where, migration, jobs, timeout, address) as make,
+        store.open_run(migration.folder, "workbench run", take_over=take_over) as writer,
+    ):
+        return _Journey(migration, steps, writer, force, notify).go(make)
 
 
 def fresh(migration: Migration, step: Step) -> store.Part | None:
@@ -96,14 +101,14 @@ class _Journey:
         self.waivers = ledger.current(ledger.read(migration.folder).entries)
         self.began = time.monotonic()
 
-    def go(self, jobs: int, timeout: float) -> Outcome:
+    def go(self, make: Make) -> Outcome:
         self.notify(Event("run", run=self.writer.id, of=len(self.steps)))
         if self.writer.takeover:
             taken = self.writer.takeover
             text = f"run {taken.claim.run} did not finish: {taken.reason}; what it had done is kept"
             self._tell("warning", text=text)
         self._carry_others()
-        with Pool(jobs, timeout, {PINNED: code()}) as pool:
+        with make() as pool:
             while self.waiting or pool.workers:
                 self._start_ready(pool)
                 for worker, told in pool.listen() if pool.workers else ():
@@ -134,19 +139,19 @@ class _Journey:
 
     # ------------------------------------------------------------------------------------------ starting
 
-    def _start_ready(self, pool: Pool) -> None:
+    def _start_ready(self, pool: Engine) -> None:
         """Settles every step whose needs are done: skipped, carried over, or started while there is a place."""
         while settled := [step for step in self.waiting if self._is_ready(pool, step) and self._settle(pool, step)]:
             self.waiting = [step for step in self.waiting if step not in settled]
 
-    def _is_ready(self, pool: Pool, step: Step) -> bool:
+    def _is_ready(self, pool: Engine, step: Step) -> bool:
         unfinished = {worker.step.name for worker in pool.workers} | {other.name for other in self.waiting}
         return not self._needed(step) & (unfinished - {step.name})
 
     def _needed(self, step: Step) -> set[str]:
         return set(catalog.requires(self.migration, step.name))
 
-    def _settle(self, pool: Pool, step: Step) -> bool:
+    def _settle(self, pool: Engine, step: Step) -> bool:
         lame = sorted(self._needed(step) & (self.failed.keys() | self.skipped.keys()))
         if lame and step.entry.kind != "overview":
             self._skip(step, lame)
@@ -191,8 +196,11 @@ class _Journey:
 
     # ------------------------------------------------------------------------------------------ ending
 
-    def _heard(self, worker: Worker, told: Mapping[str, Any]) -> None:
+    def _heard(self, worker: Work, told: Mapping[str, Any]) -> None:
         step = worker.step
+        if told["event"] == "warning":
+            self._tell("warning", step, text=told["text"])
+            return
         if told["event"] == "cell":
             self._tell("cell", step, cell=told["cell"], of=told["of"], title=told["title"], seconds=worker.seconds)
             return
@@ -214,7 +222,7 @@ class _Journey:
         status, sentence = (str(found.status), found.sentence) if found else ("", "")
         self._tell("done", step, seconds=worker.seconds, status=status, text=sentence)
 
-    def _moved(self, worker: Worker, evidence: Evidence | None) -> bool:
+    def _moved(self, worker: Work, evidence: Evidence | None) -> bool:
         """Whether inputs or code changed under the notebook while it ran; says so."""
         mended = code_on_disk() != code()
         try:
@@ -227,7 +235,7 @@ class _Journey:
         self._tell("warning", worker.step, text=f"{what} changed while it ran: it will run again next time")
         return True
 
-    def _fail(self, worker: Worker, evidence: Evidence | None, problem: str) -> None:
+    def _fail(self, worker: Work, evidence: Evidence | None, problem: str) -> None:
         step = worker.step
         self.failed[step.name] = problem
         finding = crashed(step.name).found("The notebook stopped before its end", status=Status.ERROR, reason=problem)

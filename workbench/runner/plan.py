@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench import catalog
-from workbench.audit import needs
+from workbench.audit import Resources, needs, resources
 from workbench.catalog import Entry
 from workbench.migration import Migration
 from workbench.runner.copies import FOLDER, fingerprint, is_changed, tags_of, text_of
@@ -52,6 +52,11 @@ class Step:
     def alone(self) -> bool:
         """Whether nothing may run beside it: its module says so with ALONE, because it measures time."""
         return bool(self.entry.module) and bool(getattr(self.entry.load(), "ALONE", False))
+
+    @property
+    def resources(self) -> Resources:
+        """What it needs of a machine of a cluster."""
+        return resources(self.entry.load()) if self.entry.module else Resources()
 
     @property
     def long(self) -> bool:

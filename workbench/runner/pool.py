@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
@@ -15,11 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench.runner.engine import GRACE, LOG, died, has_place, late
 from workbench.runner.plan import Step
-
-LOG = ".worker.log"
-GRACE = 5.0
-"""Seconds a worker has to end its kernel before it is killed."""
 
 
 @dataclass
@@ -59,10 +55,7 @@ class Pool:
         self._selector.close()
 
     def has_place(self, alone: bool) -> bool:
-        """alone: nothing else may run beside it, for it measures time."""
-        if alone or any(worker.step.alone for worker in self.workers):
-            return not self.workers
-        return len(self.workers) < self.jobs
+        return has_place(self.workers, self.jobs, alone)
 
     def start(self, step: Step, place: Path, key: str, job: Mapping[str, object]) -> None:
         threads = str(max(1, (os.cpu_count() or 1) // self.jobs))
@@ -89,7 +82,7 @@ class Pool:
         for key, _ in self._selector.select(wait):
             yield from self._read(key.data)
         for worker in [worker for worker in self.workers if worker.seconds > self.timeout]:
-            told = {**worker.last, "event": "failed", "text": _late(worker, self.timeout)}
+            told = {**worker.last, "event": "failed", "text": late(self.timeout, worker.last)}
             _hang_up(worker)
             self._remove(worker)
             yield worker, told
@@ -105,7 +98,7 @@ class Pool:
         if not block:
             self._remove(worker)
             if worker.last.get("event") not in ("done", "failed"):
-                worker.last = {**worker.last, "event": "failed", "text": _died(worker)}
+                worker.last = {**worker.last, "event": "failed", "text": died(worker.process.returncode, worker.place)}
             yield worker, worker.last
 
     def _remove(self, worker: Worker) -> None:
@@ -130,16 +123,3 @@ def _end(worker: Worker, deadline: float) -> None:
     _hang_up(worker)
     assert worker.process.stdout
     worker.process.stdout.close()
-
-
-def _late(worker: Worker, timeout: float) -> str:
-    where = f" in cell {worker.last['cell']} of {worker.last['of']}" if worker.last.get("cell") else ""
-    return f"it was not done after {timeout:,.0f} s{where} and was stopped: raise --timeout, or lower data.sample"
-
-
-def _died(worker: Worker) -> str:
-    code = worker.process.returncode
-    if code == -signal.SIGKILL:
-        return "its process was killed from outside, most likely because memory ran out: run one at a time (-j 1)"
-    log = (worker.place / LOG).read_text(errors="replace").strip().splitlines()
-    return f"its process ended with code {code}{': ' + log[-1] if log else ''}"

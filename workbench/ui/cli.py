@@ -130,7 +130,10 @@ def run(
     param: Annotated[
         list[str] | None, _option("NAME=VALUE", "for this run, e.g. bias.min_group=30; repeatable", "-p", "--param")
     ] = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, metavar="N", help="notebooks at a time")] = 2,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", min=1, metavar="N", show_default="2", help="at a time; on a cluster all that fit"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="run what is fresh, too")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would run, and why, and stop")] = False,
     timeout: Annotated[
@@ -139,6 +142,9 @@ def run(
     take_over: Annotated[
         bool, typer.Option("--take-over", help="take the migration over from a run on a machine that is gone")
     ] = False,
+    junit: Annotated[Path | None, _option("FILE", "write what was found there, as JUnit XML for CI")] = None,
+    engine: Annotated[str, _option("ENGINE", "where notebooks are executed: local or ray")] = "local",
+    ray_address: Annotated[str, _option("ADDRESS", "of a Ray cluster; else RAY_ADDRESS, else this machine")] = "",
     progress: Annotated[str, _option("HOW", "auto, live, plain, json or none")] = "auto",
     as_json: Json = False,
 ) -> None:
@@ -147,7 +153,7 @@ def run(
 
     wanted = running.Wanted(
         only=tuple(only or ()), start=start, params=tuple(param or ()), jobs=jobs, force=force, timeout=timeout,
-        take_over=take_over,
+        take_over=take_over, where=engine, address=ray_address, junit=junit,
     )  # fmt: skip
     code = running.dry(folder, wanted, as_json) if dry_run else running.run(folder, wanted, progress, as_json)
     raise typer.Exit(code)
@@ -236,6 +242,18 @@ def promote(folder: Folder = Path(), as_json: Json = False) -> None:
     signing.promote(folder, as_json=as_json)
 
 
+@app.command(short_help="Record runs, training and candidates in MLflow")
+def track(
+    folder: Folder = Path(),
+    uri: Annotated[str, _option("URI", "of the store, instead of tracking.uri in migration.yaml")] = "",
+    as_json: Json = False,
+) -> None:
+    """Record in MLflow what lies there, once; after a run by itself where migration.yaml has a `tracking` section."""
+    from workbench.ui import tracking
+
+    tracking.track(folder, uri, as_json=as_json)
+
+
 @app.command(short_help="Check that nothing was changed since it was written")
 def verify(
     where: Annotated[Path, typer.Argument(metavar="FOLDER", help="of the migration, or an exported bundle")] = Path(),
@@ -253,12 +271,20 @@ def verify(
 def export(
     folder: Folder = Path(),
     output: Annotated[Path | None, _option("FILE", "write it there", "-o", "--output")] = None,
+    form: Annotated[
+        str,
+        _option(
+            "FORMAT",
+            "bundle, or one alone: junit, cyclonedx, oscal, openlineage, in-toto, model-signature or model-card",
+            "--format",
+        ),
+    ] = "bundle",
     as_json: Json = False,
 ) -> None:
-    """Write report, evidence, ledger, public keys and a model card into one signed bundle."""
-    from workbench.ui import signing
+    """Write report, evidence, ledger, public keys and every exchange format into one signed bundle, or one format."""
+    from workbench.ui import emitting
 
-    signing.export(folder, output, as_json=as_json)
+    emitting.export(folder, output, form, as_json=as_json)
 
 
 @app.command(short_help="Your public key; who else may sign")

@@ -13,9 +13,11 @@ from typing import Any
 from workbench import catalog, runner, store
 from workbench.migration import open_migration
 from workbench.runner import Event, Notify, Outcome, PlanError
+from workbench.ui import emitting
 from workbench.ui.journey import standing
 from workbench.ui.say import CliError, StoppedError, emit, out, typed, value_of
 from workbench.ui.showing import named, plain, tell
+from workbench.ui.tracking import after
 
 PROGRESS = ("auto", "live", "plain", "json", "none")
 
@@ -27,10 +29,13 @@ class Wanted:
     only: tuple[str, ...] = ()
     start: str = ""
     params: tuple[str, ...] = ()
-    jobs: int = 2
+    jobs: int | None = None
     force: bool = False
     timeout: float = 3600.0
     take_over: bool = False
+    where: str = "local"
+    address: str = ""
+    junit: Path | None = None
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -81,12 +86,14 @@ def run(folder: Path, wanted: Wanted, progress: str, as_json: bool) -> int:
         raise CliError(f"--progress {progress!r} is not known: use one of {', '.join(PROGRESS)}")
     migration = open_migration(folder)
     signal.signal(signal.SIGTERM, _interrupt)
-    options = {name: getattr(wanted, name) for name in ("jobs", "force", "timeout", "take_over")}
+    options = {name: getattr(wanted, name) for name in ("jobs", "force", "timeout", "take_over", "where", "address")}
     try:
         with _display(progress, as_json) as notify:
             outcome = runner.run(migration, notify=notify, **options, **wanted.arguments())
     except KeyboardInterrupt:
         raise StoppedError("Stopped. What was finished is kept: run again and it goes on from there.") from None
+    if wanted.junit:
+        emitting.junit(wanted.junit, migration, outcome.evidences)
     now = standing(migration, typed(folder))
     if as_json:
         emit(_told(outcome) | {"standing": plain(now)}, True)
@@ -94,6 +101,7 @@ def run(folder: Path, wanted: Wanted, progress: str, as_json: bool) -> int:
         out()
         tell(now)
         _where(folder, outcome)
+    after(migration)
     return outcome.code
 
 

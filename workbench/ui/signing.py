@@ -1,4 +1,4 @@
-"""Commands about the ledger: waive, sign, promote, verify, export, key."""
+"""Commands about the ledger: waive, sign, promote, verify, key."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from workbench import ledger, store
+from workbench import ledger
 from workbench.ledger.entries import Verb
 from workbench.migration import open_migration
-from workbench.runner import REPORT
-from workbench.ui.say import CliError, emit, out, typed
+from workbench.ui.say import CliError, emit, out
+from workbench.ui.tracking import after
 
 if TYPE_CHECKING:
     from workbench.migration import Migration
@@ -65,6 +65,7 @@ def sign(folder: Path, said: Signed, *, as_json: bool) -> None:
     if said.revoke:
         entry = ledger.revoke(migration, said.revoke, reason=_needed(said.reason, "--reason"), actor=actor)
         _told(entry, f"Decision {said.revoke} is revoked (entry {entry.seq}).", as_json)
+        after(migration)
     elif said.decision:
         if said.decision not in get_args(Verb):
             raise CliError(f"--decision {said.decision!r} is not read: {', '.join(get_args(Verb))}")
@@ -86,8 +87,10 @@ def _stand(migration: Migration, as_json: bool, quiet: bool) -> None:
 
 
 def promote(folder: Path, *, as_json: bool) -> None:
-    entry = ledger.promote(open_migration(folder), actor=ledger.actor_here())
+    migration = open_migration(folder)
+    entry = ledger.promote(migration, actor=ledger.actor_here())
     _told(entry, f"The candidate is promoted (entry {entry.seq}).", as_json)
+    after(migration)
 
 
 def verify(where: Path, given: Sequence[str], checkpoint: str, *, as_json: bool) -> bool:
@@ -110,33 +113,6 @@ def verify(where: Path, given: Sequence[str], checkpoint: str, *, as_json: bool)
         count = len(found.problems)
         out(f"✗ {count} not as it was written." if count else "✓ Everything is as it was written.", style="bold")
     return not found.problems
-
-
-def export(folder: Path, output: Path | None, *, as_json: bool) -> None:
-    migration = open_migration(folder)
-    printed, why = _printed(migration)
-    path = ledger.export(migration, output or Path(f"{migration.folder.resolve().name}.evidence.zip"), printed)
-    public = ledger.my_key().public
-    emit({"bundle": str(path), "public key": public, "without pdf": why}, as_json)
-    if not as_json:
-        if why:
-            out(f"Without report.pdf: {why}", style="dim")
-        out(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-        out(f"Anyone can check it, offline: workbench verify {typed(path)} --key {public}", hang=4)
-
-
-def _printed(migration: Migration) -> tuple[dict[str, bytes], str]:
-    """The newest report as PDF, or why there is none."""
-    from workbench.render import NoPdfError, pdf
-
-    run = next((run for run in store.runs(migration.folder) if run.state == "done"), None)
-    page = run.folder / REPORT if run else None
-    if page is None or not page.exists():
-        return {}, "there is no report"
-    try:
-        return {"report.pdf": pdf(page)}, ""
-    except NoPdfError as error:
-        return {}, str(error)
 
 
 def key(folder: Path, accept: str, owner: str, *, as_json: bool) -> None:
