@@ -38,6 +38,7 @@ NEEDS = {
     "scored": "both models on the same holdout rows (scored.Scored); its candidate may be None",
     "doors": "both models by side, each opened only when it is asked for (causes.Doors)",
     "answers": "what people said of the sampled cases (tuple of uat.Answer)",
+    "comments": "what people remarked and share (tuple of uat.Comment)",
     "withheld": "where masked values of the sampled cases are kept for those who may see them (uat.Withheld)",
     "folder": "a folder of the migration to write files to (movers only)",
     "artifacts": "the folder the evidence goes to: files written there lie beside it; None where none is kept",

@@ -43,8 +43,14 @@ def scored() -> Scored:
     )  # fmt: skip
 
 
-def run(scored: Scored, given: tuple[uat.Answer, ...] = (), folder: Path | None = None) -> dict[str, Finding]:
-    found = list(acceptance.run(scored, given, folder, LIMITS, acceptance.Params()))
+def run(
+    scored: Scored,
+    given: tuple[uat.Answer, ...] = (),
+    folder: Path | None = None,
+    remarks: tuple[uat.Comment, ...] = (),
+    withheld: uat.Withheld | None = None,
+) -> dict[str, Finding]:
+    found = list(acceptance.run(scored, given, remarks, withheld, folder, LIMITS, acceptance.Params()))
     assert all(finding.reason for finding in found if finding.status is Status.ABSENT)
     return {finding.id: finding for finding in found}
 
@@ -61,7 +67,9 @@ def test_cases_lie_beside_the_evidence_masked_and_without_the_truth(scored: Scor
     cases = uat.read_cases(tmp_path / uat.CASES)
     assert len(cases) == 24
     assert SECRET not in text
-    assert all("target" not in case.shown and case.shown["id"] == "hidden" for case in cases)
+    assert all("target" not in case.shown and case.shown["name"] == case.shown["sex"] == "hidden" for case in cases)
+    assert all(case.shown["id"] == f"#{case.id[:6]}" for case in cases), "a name of the row, made of no hidden value"
+    assert not any(case.why.endswith((": f", ": m")) for case in cases), "why it was taken does not tell the group"
     assert all(case.shown["note"] == "missing" for case in cases)
     first = cases[0]
     before = scored.legacy.score
@@ -72,6 +80,50 @@ def test_cases_lie_beside_the_evidence_masked_and_without_the_truth(scored: Scor
     assert found["acceptance/preference"].status is Status.ABSENT
     run(scored, (), tmp_path)
     assert (tmp_path / uat.CASES).read_text() == text, "the same plan gives the same cases"
+
+
+def test_an_id_is_made_of_nothing_that_is_hidden(scored: Scored, tmp_path: Path) -> None:
+    """Else a reviewer could try names and keys out until the id fits."""
+    import dataclasses
+
+    run(scored, (), tmp_path)
+    before = [case.id for case in uat.read_cases(tmp_path / uat.CASES)]
+    other = scored.frame.assign(name="somebody else", id=-1)
+    run(dataclasses.replace(scored, frame=other), (), tmp_path)
+    assert [case.id for case in uat.read_cases(tmp_path / uat.CASES)] == before
+
+
+@pytest.mark.parametrize("kinds", [(), ("key",), ("key", "personal", "protected")])
+def test_masked_values_are_kept_for_those_who_may_see_them_and_for_nobody_else(
+    scored: Scored, tmp_path: Path, kinds: tuple[uat.Masked, ...]
+) -> None:
+    artifacts, folder = tmp_path / "run", tmp_path / "migration"
+    artifacts.mkdir()
+    folder.mkdir()
+    run(scored, (), artifacts, (), uat.Withheld(folder=folder, kinds=frozenset(kinds)))
+    assert SECRET not in (artifacts / uat.CASES).read_text()
+    kept = uat.withheld(folder)
+    cases = uat.read_cases(artifacts / uat.CASES)
+    columns = {"key": "id", "personal": "name", "protected": "sex"}
+    assert all(set(kept[case.id]) == {columns[kind] for kind in kinds} for case in cases)
+    if "personal" in kinds:
+        assert all(kept[case.id]["name"] == scored.frame["name"][case.row] for case in cases)
+    assert (folder / uat.FOLDER / uat.WITHHELD).stat().st_mode & 0o077 == 0
+
+
+def test_comments_are_in_the_evidence_under_their_authors_names(scored: Scored, tmp_path: Path) -> None:
+    run(scored, (), tmp_path)
+    case = uat.read_cases(tmp_path / uat.CASES)[4]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    remarks = tuple(
+        uat.Comment(id=about, by=by, about=about, text="=1+1 <b>odd</b>", shared=True, at=at)
+        for by, about in (("ada", f"case/{case.id}"), ("bob", "finding/bias/groups[sex]"))
+    )
+    found = run(scored, (), None, remarks)["acceptance/comments"]
+    assert found.title == "2 comments by 2 reviewers"
+    table = found.details[0]
+    assert table.type == "table"
+    assert [row[:2] for row in table.rows] == [("case 5", "ada"), ("bias/groups[sex]", "bob")]
 
 
 def test_answers_are_counted_by_side_and_the_change_is_paired(scored: Scored, tmp_path: Path) -> None:

@@ -115,3 +115,26 @@ def test_values_stay_text(sampled: Path, served: Callable[..., str]) -> None:
     ada.ask("GET", "/cases/1")
     assert "<img src=x>" not in ada.page
     assert "<b>bold</b>" not in ada.page
+
+
+def test_masked_columns_are_shown_to_the_roles_that_may_see_them(sampled: Path, served: Callable[..., str]) -> None:
+    path = sampled / "migration.yaml"
+    path.write_text(path.read_text().replace("  quorum:", "  sees: {risk: [personal, key]}\n  quorum:"))
+    masked: dict[str, uat.Masked] = {"name": "personal", "loan": "key", "sex": "protected"}
+    shown = {"sex": "hidden", "name": "hidden", "loan": "#000000", "income": "1"}
+    hidden = {"sex": "CANARY-sex", "name": "CANARY-name", "loan": "CANARY-loan"}
+    place = next((sampled / "reports").glob("*/62_acceptance"))
+    one = case(0, 0.2, 0.9).model_copy(update={"shown": shown, "masked": masked})
+    uat.write_cases(place, [one])
+    uat.Withheld(folder=sampled, kinds=frozenset({"personal", "key", "protected"})).write({one.id: hidden})
+    address, pages = served(), {}
+    for login in ("ada", "bob", "mallory"):
+        visitor = Visitor(address)
+        come_in(visitor, sampled, login)
+        assert visitor.ask("GET", "/cases/1") == 200
+        pages[login] = visitor.page
+    assert "CANARY-name" in pages["ada"]
+    assert "CANARY-loan" in pages["ada"]
+    assert "CANARY-sex" not in pages["ada"], "ada's role sees names and keys"
+    for login in ("bob", "mallory"):
+        assert "CANARY" not in pages[login]

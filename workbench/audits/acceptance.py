@@ -12,12 +12,12 @@ from pydantic import Field
 
 from workbench import audit, uat
 from workbench.audit import Kind, measured
-from workbench.checks.cases import sampled
+from workbench.checks import cases as seen
 from workbench.evidence import Finding, Limit, Measure, Status, Table
 from workbench.measure import cases, intervals
 from workbench.migration import Limits
 from workbench.scored import Scored
-from workbench.uat import Answer, Case
+from workbench.uat import Answer, Case, Comment, Withheld
 
 QUESTION = "Do people who know the work stand behind its decisions?"
 _NONE_YET = "there is no candidate: run 42_replatform; where it cannot make one, set candidate in migration.yaml"
@@ -56,7 +56,13 @@ AGREEMENT = Kind(
     fix="Let them talk about the cases they differ on, then judge anew.",
     source="Cohen 1960 for two reviewers, Fleiss 1971 for more",
 )
-KINDS = (SAMPLE, PROGRESS, PREFERENCE, REFUSED, AGREEMENT)
+REMARKS = Kind(
+    id="acceptance/comments",
+    title="What reviewers remarked",
+    why="A sentence of somebody who does the work tells more than the share of cases they accept.",
+    fix="Answer each one, or change what it is about, before the decision.",
+)
+KINDS = (SAMPLE, PROGRESS, PREFERENCE, REFUSED, AGREEMENT, REMARKS)
 ACCEPTS = {"legacy": ("legacy", "both"), "candidate": ("candidate", "both")}
 
 
@@ -67,21 +73,30 @@ class Params(audit.Params):
 
 
 def run(
-    scored: Scored, answers: tuple[Answer, ...] | None, artifacts: Path | None, limits: Limits, params: Params
+    scored: Scored,
+    answers: tuple[Answer, ...] | None,
+    comments: tuple[Comment, ...] | None,
+    withheld: Withheld | None,
+    artifacts: Path | None,
+    limits: Limits,
+    params: Params,
 ) -> Iterator[Finding]:
     """Samples the cases, and counts what was answered to them."""
     if scored.candidate is None or not len(scored):
         reason = _NONE_YET if scored.candidate is None else "no rows were scored: give a holdout that has some"
         yield from (kind.absent(reason) for kind in KINDS)
         return
-    chosen = sampled(scored, scored.candidate, params.cases, params.seed)
+    chosen = seen.sampled(scored, scored.candidate, params.cases, params.seed)
     if artifacts is not None:
         uat.write_cases(artifacts, chosen)
+        if withheld is not None:
+            withheld.write(seen.withheld(scored, chosen, withheld.kinds))
     known = {case.id for case in chosen}
     given = [answer for answer in answers or () if answer.case in known]
     yield _sampled(chosen, params)
     yield _progress(chosen, given, params)
     yield from _judged(chosen, given, limits)
+    yield _remarked(chosen, comments or ())
 
 
 def _sampled(chosen: Sequence[Case], params: Params) -> Finding:
@@ -98,6 +113,15 @@ def _progress(chosen: Sequence[Case], given: Sequence[Answer], params: Params) -
     title = f"{done} of {len(chosen)} cases were judged by {params.reviewers} or more; {people} took part"
     status = Status.PASS if done == len(chosen) else Status.MANUAL
     return PROGRESS.found(title, candidate=Measure(value=done, unit="cases", n=len(chosen)), status=status)
+
+
+def _remarked(chosen: Sequence[Case], comments: Sequence[Comment]) -> Finding:
+    number = {f"case/{case.id}": f"case {place}" for place, case in enumerate(chosen, 1)}
+    people = {one.by.casefold() for one in comments}
+    rows = tuple((number.get(one.about, one.about.partition("/")[2]), one.by, one.text) for one in comments)
+    table = Table(title="Comments", columns=("about", "by", "comment"), rows=rows)
+    title = f"{len(rows)} comments by {len(people)} reviewers" if rows else "No reviewer has remarked anything"
+    return REMARKS.found(title, status=Status.INFO, details=(table,) if rows else ())
 
 
 def _judged(chosen: Sequence[Case], given: Sequence[Answer], limits: Limits) -> Iterator[Finding]:

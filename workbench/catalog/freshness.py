@@ -45,6 +45,8 @@ def _input(migration: Migration, this: Entry, need: str) -> object:
         return _file_hash(migration, getattr(migration.data, need))
     if need == "answers":
         return [answer.model_dump(mode="json") for answer in uat.answers(migration.folder)]
+    if need == "comments":
+        return [comment.model_dump(mode="json") for comment in uat.comments(migration.folder) if comment.shared]
     if need == "withheld":
         return sorted({kind for seen in migration.review.sees.values() for kind in seen})
     if need == "legacy":

@@ -130,6 +130,11 @@ class _Supply:
             return candidate_folder(self._migration)
         if need == "answers":
             return uat.answers(self._migration.folder)
+        if need == "comments":
+            return tuple(one for one in uat.comments(self._migration.folder) if one.shared)
+        if need == "withheld":
+            kinds = frozenset(kind for seen in self._migration.review.sees.values() for kind in seen)
+            return uat.Withheld(folder=self._migration.folder, kinds=kinds)
         if need == "artifacts":
             return self._artifacts
         if need in ("legacy", "candidate"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,9 @@ import pandas as pd
 from workbench.measure import cases
 from workbench.migration import Roles
 from workbench.scored import Scored, Side
-from workbench.uat import Case, Said
+from workbench.uat import Case, Masked, Said
+
+HIDDEN = "hidden"
 
 
 def sampled(scored: Scored, candidate: Side, n: int, seed: int) -> list[Case]:
@@ -33,23 +36,52 @@ def _number(side: Side) -> np.ndarray | None:
 
 
 def case(scored: Scored, candidate: Side, row: int, why: str) -> Case:
-    """One of the scored rows as people may see it, with what each model says of it."""
-    values = scored.frame.iloc[row]
-    shown = _shown(values, scored.roles, scored.task.target)
-    content = json.dumps([scored.holdout, row, {str(name): str(value) for name, value in values.items()}])
+    """One of the scored rows as anyone may see it, with what each model says of it."""
+    masked, values = _masked(scored), _values(scored, row)
+    open_values = {name: value for name, value in values.items() if name not in masked}
+    # Of what is shown only: an id made of a hidden value could be tried out.
+    known = hashlib.sha256(json.dumps([scored.holdout, row, open_values]).encode()).hexdigest()[:16]
+    shown = {name: _instead(masked[name], known) if name in masked else value for name, value in values.items()}
     return Case(
-        id=hashlib.sha256(content.encode()).hexdigest()[:16], row=row, why=why, shown=shown,
+        id=known, row=row, why=_why(scored.roles, why), shown=shown, masked=masked,
         legacy=said(scored, scored.legacy, row), candidate=said(scored, candidate, row),
     )  # fmt: skip
 
 
-def _shown(values: pd.Series, roles: Roles, target: str) -> dict[str, str]:
-    """The row as reviewers may see it: without the truth, which would answer for them, and what names a person."""
-    left_out = {target, *roles.ignore, *(name for name in (roles.weight,) if name)}
-    masked = {*roles.personal, *roles.key}
+def withheld(scored: Scored, chosen: Sequence[Case], kinds: frozenset[Masked]) -> dict[str, dict[str, str]]:
+    """What is masked of the cases, by case and column, where somebody may see columns of that kind."""
     return {
-        str(name): "hidden" if name in masked else "missing" if pd.isna(value) else _plain(_own(value))
-        for name, value in values.items()
+        one.id: {name: value for name, value in _values(scored, one.row).items() if one.masked.get(name) in kinds}
+        for one in chosen
+    }
+
+
+def _masked(scored: Scored) -> dict[str, Masked]:
+    """A column that is personal and something else besides is personal."""
+    roles = scored.roles
+    listed: tuple[tuple[Masked, tuple[str, ...]], ...] = (
+        ("protected", roles.protected), ("key", roles.key), ("personal", roles.personal),
+    )  # fmt: skip
+    return {name: kind for kind, names in listed for name in names}
+
+
+def _instead(kind: Masked, known: str) -> str:
+    """A key is shown as a short name of the row, made of no hidden value: people can speak about it."""
+    return f"#{known[:6]}" if kind == "key" else HIDDEN
+
+
+def _why(roles: Roles, why: str) -> str:
+    """Which group a row was taken for is what the masked column says."""
+    return next((f"a group of {name}" for name in roles.protected if why.startswith(f"{name}: ")), why)
+
+
+def _values(scored: Scored, row: int) -> dict[str, str]:
+    """The row in words, without the truth, which would answer for those who judge."""
+    roles = scored.roles
+    left_out = {scored.task.target, *roles.ignore, *(name for name in (roles.weight,) if name)}
+    return {
+        str(name): "missing" if pd.isna(value) else _plain(_own(value))
+        for name, value in scored.frame.iloc[row].items()
         if name not in left_out
     }
 

@@ -106,6 +106,34 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class RemarkShown:
+    """One comment. link: path below root of what it is about, "" where there is no page; mine: it can be changed."""
+
+    id: str
+    about: str
+    link: str
+    who: str
+    when: str
+    text: str
+    shared: bool
+    mine: bool
+
+
+@dataclass(frozen=True)
+class Remarks:
+    """The page of comments. subjects: what can be commented on, {about: words}; about: what is chosen; waiting: cases
+    the reader has to judge before others' comments are shown; cannot: why this reader cannot write, "" if they can."""
+
+    about: str
+    subjects: Mapping[str, str]
+    comments: tuple[RemarkShown, ...] = ()
+    waiting: int = 0
+    cannot: str = ""
+    wrong: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Lead:
     """What stands above a notebook: its question and the verdict as stored. back: path below root of its evidence."""
 
@@ -143,6 +171,11 @@ def case(bar: Bar, shown: CaseShown, wrong: str = "") -> str:
 def decision(bar: Bar, choice: Choice) -> str:
     """The form, what it is about, and what others decided."""
     return _drawn("decide.html.j2", bar, title="Your decision", choice=choice)
+
+
+def comments(bar: Bar, shown: Remarks) -> str:
+    """What people remarked, and where to write."""
+    return _drawn("comments.html.j2", bar, title="Comments", shown=shown)
 
 
 def connecting(bar: Bar, lead: Lead) -> str:

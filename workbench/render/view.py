@@ -80,6 +80,7 @@ class Row:
     fix: tuple[Prose, ...] = ()
     details: tuple[tuple[str, Any], ...] = ()
     meta: tuple[str, ...] = ()
+    key: str = ""
 
     @property
     def opens(self) -> bool:
@@ -137,6 +138,7 @@ def row(finding: Finding, question: str, audit: str) -> Row:
     code = _fix_as_code(finding)
     return Row(
         anchor=anchor(audit, finding.key),
+        key=finding.key,
         status=finding.status,
         title=words.plain(finding.title).strip() or finding.id,
         under=tuple(

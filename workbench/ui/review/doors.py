@@ -71,13 +71,14 @@ def _loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class House:
-    """What all handlers share."""
+    """What all handlers share. tries: of links that do not work, by address; writes: what a person sends, by login."""
 
     folder: Path
     doors: Doors
     people: People
     pages: Pages
     tries: Limiter
+    writes: Limiter
 
     def migration(self) -> Migration:
         """As its file says now; read again only when that changed, for reading it takes a tenth of a second."""

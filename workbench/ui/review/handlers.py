@@ -15,6 +15,7 @@ import tornado.web
 from workbench import ledger, render, store
 from workbench.ledger.entries import Verb
 from workbench.migration import Migration, MigrationError
+from workbench.ui.review import commenting
 from workbench.ui.review.doors import House
 from workbench.ui.review.judging import docket, judge, shown
 from workbench.ui.review.live import owner_of
@@ -53,6 +54,8 @@ class Page(tornado.web.RequestHandler):
         if self.house.doors.secure:
             self.set_header("Strict-Transport-Security", "max-age=31536000")
         self.session = await self.off(self._identified)
+        if self.request.method == "POST" and self.session and not self.house.writes.allows(self.login):
+            raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
         if self.session is None and self.needs_person and self.house.doors.mode != "open":
             if self.request.method not in ("GET", "HEAD"):
                 raise tornado.web.HTTPError(HTTPStatus.FORBIDDEN)
@@ -168,10 +171,30 @@ class Case(Page):
 
     async def _show(self, number: int, wrong: str = "") -> None:
         house, login, bar = self.house, self.login, self.bar("cases")
-        one = await self.off(lambda: shown(house.folder, house.people.salt(), login, number))
+        one = await self.off(lambda: shown(house.folder, house.people.salt(), self.migration(), login, number))
         if one is None:
             raise tornado.web.HTTPError(HTTPStatus.NOT_FOUND)
         self.write(render.case(bar, one, wrong))
+
+
+class Comments(Page):
+    async def get(self) -> None:
+        await self._show(str(self.get_query_argument("about", "")))
+
+    async def post(self) -> None:
+        given = {name: str(self.get_body_argument(name, "")) for name in ("id", "about", "text", "how")}
+        try:
+            await self.off(lambda: commenting.keep(self.migration(), self.login, given))
+        except ledger.LedgerError as error:
+            self.set_status(HTTPStatus.CONFLICT)
+            await self._show(given["about"], str(error), given["text"])
+            return
+        self.redirect(self.house.doors.root + "comments", status=303)
+
+    async def _show(self, about: str, wrong: str = "", text: str = "") -> None:
+        bar, login = self.bar("comments"), self.login
+        shown = await self.off(lambda: commenting.shown(self.migration(), login, about, wrong, text))
+        self.write(render.comments(bar, shown))
 
 
 class Decide(Page):

@@ -47,7 +47,7 @@ def docket(folder: Path, login: str) -> Docket:
     return Docket(cases, mine)
 
 
-def shown(folder: Path, salt: bytes, login: str, number: int) -> render.CaseShown | None:
+def shown(folder: Path, salt: bytes, migration: Migration, login: str, number: int) -> render.CaseShown | None:
     """The case with this number as this person sees it; None where there is none."""
     given = docket(folder, login)
     if not 1 <= number <= len(given.cases):
@@ -58,13 +58,24 @@ def shown(folder: Path, salt: bytes, login: str, number: int) -> render.CaseShow
     if _swapped(salt, login, case.id):
         sides = {"a": case.candidate, "b": case.legacy}
         reasons = {"legacy": reasons["candidate"], "candidate": reasons["legacy"]}
-    before = given.mine.get(case.id)
+    before, row = given.mine.get(case.id), unmasked(folder, migration, login, case)
     return render.CaseShown(
-        number=number, of=len(given.cases), done=len(given.cases) - len(given.open), why=case.why, row=case.shown,
+        number=number, of=len(given.cases), done=len(given.cases) - len(given.open), why=case.why, row=row,
         same=case.same, a=_told(sides["a"], reasons["legacy"]), b=_told(sides["b"], reasons["candidate"]),
         choices=SAME if case.same else CHOICES, chosen=_letter(before, salt, login, case) if before else "",
         reason=before.reason if before else "", case=case.id,
     )  # fmt: skip
+
+
+def unmasked(folder: Path, migration: Migration, login: str, case: uat.Case) -> dict[str, str]:
+    """The row with what the person's role may see; for everybody else its masks stay."""
+    sees = migration.review.seen_by(login)
+    if not sees:
+        return case.shown
+    kept = uat.withheld(folder).get(case.id, {})
+    return {
+        name: kept.get(name, value) if case.masked.get(name) in sees else value for name, value in case.shown.items()
+    }
 
 
 def judge(folder: Path, salt: bytes, migration: Migration, login: str, number: int, given: Mapping[str, str]) -> int:

@@ -18,7 +18,7 @@ from workbench.render import words
 from workbench.runner import migration_page
 from workbench.ui.journey import Standing, standing
 
-LINKS = (("", "Evidence"), ("cases", "Cases"), ("decide", "Decide"))
+LINKS = (("", "Evidence"), ("cases", "Cases"), ("comments", "Comments"), ("decide", "Decide"))
 
 KEPT = 30.0
 """Seconds after which a page is drawn anew though no file of ours changed: what it rests on may lie elsewhere."""
@@ -82,7 +82,8 @@ class Pages:
         found = store.latest(self.folder, name)
         assert found is not None
         held = ledger.current(ledger.read(self.folder).entries)
-        return render.page(ledger.applied(found.evidence, held), title=bar.migration, run=found.origin, bar=bar)
+        counted = ledger.applied(found.evidence, held)
+        return render.page(counted, title=bar.migration, run=found.origin, bar=bar)
 
 
 def lead(migration: Migration, entry: catalog.Entry) -> render.Lead | None:

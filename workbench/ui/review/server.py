@@ -36,13 +36,14 @@ LARGEST = 64 * 1024
 def application(folder: Path, doors: Doors) -> tornado.web.Application:
     """The tornado application; raises MigrationError if there is no migration in `folder`."""
     open_migration(folder)
-    house = House(folder, doors, People(folder), Pages(folder), Limiter(20, 60.0))
+    house = House(folder, doors, People(folder), Pages(folder), Limiter(20, 60.0), Limiter(120, 60.0))
     root = doors.root
     handlers: list[Any] = [
         (rf"{root}", pages.Journey),
         (rf"{root}notebook/([a-z][a-z0-9_]{{0,63}})", pages.Notebook),
         (rf"{root}cases", pages.Cases),
         (rf"{root}cases/([1-9]\d{{0,3}})", pages.Case),
+        (rf"{root}comments", pages.Comments),
         (rf"{root}decide", pages.Decide),
         (rf"{root}revoke", pages.Revoke),
         (rf"{root}login", pages.Login),
