@@ -21,6 +21,10 @@ from workbench.ui.listing import Listing
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.ui.explore.cases import Cases
+    from workbench.ui.explore.groups import Groups
+    from workbench.ui.explore.machines import Machines
+    from workbench.ui.explore.whatif import WhatIf
     from workbench.ui.form import Form
     from workbench.ui.journey import Standing
     from workbench.ui.thresholds import Explorer
@@ -121,11 +125,61 @@ class Guide:
         show(*map(Listing, tables))
 
     def thresholds(self, evidence: Evidence) -> Explorer:
-        """What other thresholds would give: a slider in JupyterLab, the task's own threshold elsewhere."""
+        """What other thresholds would give: a slider where somebody can move it, else the task's own threshold."""
         from workbench.ui.thresholds import Explorer
 
-        own = self.migration.task.threshold
-        return Explorer(evidence, own, interactive=not headless() and not dashboard())
+        return Explorer(evidence, self.migration.task.threshold, interactive=not headless())
+
+    def groups(self, evidence: Evidence) -> Groups:
+        """What any choice of groups gets from both models, from the counts in the evidence of bias."""
+        from workbench.ui.explore.groups import Groups
+
+        return Groups(evidence, interactive=not headless())
+
+    def calculator(self, evidence: Evidence, **wished: float) -> Machines:
+        """Machines, times and cost of a stream of requests, from the timed answers beside the evidence of benchmark.
+
+        wished: what to start with, by name in `measure.speed.capacity.Wish`, e.g. per_second=100.
+        """
+        from workbench.ui.explore.machines import SAMPLES, Machines
+
+        return Machines(evidence, self._beside(evidence, SAMPLES), interactive=not headless(), **wished)
+
+    def what_if(self) -> WhatIf:
+        """One row to change, and what both models then answer, live; elsewhere than in JupyterLab the rows nearest."""
+        from workbench.ui.explore.live import pair_of
+        from workbench.ui.explore.whatif import WhatIf
+
+        return WhatIf(None if dashboard() else pair_of(self.migration), interactive=not headless())
+
+    def cases(self, evidence: Evidence) -> Cases:
+        """Rows worth looking at, with the reasons of both models: those that 52_explainability explained."""
+        from workbench.ui.explore.cases import CODES, Cases
+        from workbench.ui.explore.live import pair_of
+
+        if dashboard():
+            return Cases(None, None, interactive=False)
+        live = pair_of(self.migration)
+        explained = evidence.audit == "explainability"
+        codes = self._beside(evidence, CODES) if explained else self._codes(evidence)
+        return Cases(live, codes, interactive=not headless(), only=explained)
+
+    def _codes(self, evidence: Evidence) -> Path | None:
+        """The reasons beside the newest explanations, where these are of the rows and models of this evidence."""
+        found = store.latest(self.folder, "explainability")
+        same = found and all(
+            found.evidence.subjects.get(name) == evidence.subjects.get(name)
+            for name in ("holdout", "legacy", "candidate")
+        )
+        return self._beside(found.evidence, "reasons.parquet") if found and same else None
+
+    def _beside(self, evidence: Evidence, name: str) -> Path | None:
+        """A file that lies beside the evidence: with this run's, or with the run that stored it."""
+        if (place := os.environ.get(PLACE)) and (Path(place) / name).is_file():
+            return Path(place) / name
+        found = store.latest(self.folder, evidence.audit, evidence.key) or store.latest(self.folder, evidence.audit)
+        same = found is not None and found.evidence.started == evidence.started
+        return found.folder / name if found and same and (found.folder / name).is_file() else None
 
     def pairs(self, evidence: Evidence) -> Listing:
         """Every finding that has a number: legacy, candidate, and the change with its interval."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.evidence import Cell, Evidence, Table
+from workbench.ui.explore import cell
 from workbench.ui.listing import Listing
 
 FINDING = "bias/thresholds"
@@ -12,7 +13,7 @@ BY = "By threshold, "
 Curve = dict[float, dict[str, float]]
 
 
-class Explorer:
+class Explorer(cell.Cell):
     """Figures of both models at any threshold, by attribute; all of them are stored in the evidence."""
 
     def __init__(self, evidence: Evidence, own: float, *, interactive: bool) -> None:
@@ -49,18 +50,13 @@ class Explorer:
     def _repr_html_(self) -> str:
         return "".join(self.at(attribute, self.own)._html() for attribute in self.curves) or repr(self)
 
-    def _ipython_display_(self) -> None:
-        from IPython import display as screen
-
-        show: Any = screen.display
-        widget = self.widget()._repr_mimebundle_() if self.interactive and self.curves else {}
-        show({**widget, "text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
-
     def widget(self) -> Any:
         """A slider over the thresholds, the attribute to look at, and the figures there."""
         import ipywidgets
 
-        first = next(iter(self.curves))
+        first = next(iter(self.curves), None)
+        if first is None:
+            return ipywidgets.HTML(cell.paragraph(repr(self)))
         thresholds = sorted(next(iter(self.curves[first].values())))
         attribute = ipywidgets.Dropdown(options=list(self.curves), value=first, description="attribute")
         options = [(f"{value:g}", value) for value in thresholds]

@@ -170,8 +170,15 @@ def _splits(evidence: Evidence) -> Iterator[tuple[str, Split]]:
         if finding.id == "bias/groups":
             charts = [detail for detail in finding.details if isinstance(detail, Chart)]
             for table in finding.details:
-                if isinstance(table, Table) and table.title == CELLS and table.rows:
-                    yield finding.subject, _split(table, any(chart.y == "accuracy" for chart in charts))
+                if isinstance(table, Table) and table.title.startswith(CELLS) and (seen := _seen(table)).rows:
+                    yield finding.subject, _split(seen, any(chart.y == "accuracy" for chart in charts))
+
+
+def _seen(table: Table) -> Table:
+    """Without the groups of which a count is withheld: what is left of them is no group."""
+    at, named = table.columns.index("rows"), table.columns.index("group")
+    gone = {row[named] for row in table.rows if not isinstance(row[at], int | float)}
+    return table.model_copy(update={"rows": tuple(row for row in table.rows if row[named] not in gone)})
 
 
 def _split(table: Table, right: bool) -> Split:
