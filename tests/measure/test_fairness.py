@@ -8,7 +8,7 @@ import pytest
 from fairlearn import metrics as fl
 from sklearn.metrics import accuracy_score, precision_score
 
-from workbench.measure import fairness, fairness_gaps
+from workbench.measure import fairness, fairness_gaps, fairness_range
 from workbench.measure.fairness_groups import MISSING, Groups, groups_of, intersect, split
 
 ORACLE = {
@@ -234,6 +234,35 @@ def test_two_groups_get_newcombes_and_the_log_ratio_interval() -> None:
     assert fairness_gaps.difference(this, "demographic_parity").legacy == pytest.approx((0.1, low, high), abs=0.004)
     low, high = intervals.ratio(240, 800, 400, 1000)
     assert fairness_gaps.share(this).legacy == pytest.approx((0.75, low, high), abs=0.015)
+
+
+def test_the_upper_bound_of_two_groups_is_the_published_score_bound() -> None:
+    """Newcombe 1998 (Stat. Med. 17:873), table II, 56/70 against 48/80: method 5 (Mee), 0.0533 to 0.3377. The lower
+    bound is higher here, for a largest difference has no sign."""
+    rates = fairness_range.Rates(np.array([[56 / 70, 48 / 80]]), np.array([[70, 80]]))
+    low, high = fairness_range.largest_difference(rates, 0.95)
+    assert high == pytest.approx(0.3377, abs=0.012)
+    assert 0.0533 <= low <= 0.2 - 1.645 * np.sqrt(0.8 * 0.2 / 70 + 0.6 * 0.4 / 80) + 0.005
+
+
+def test_a_bound_is_where_the_test_of_that_gap_turns() -> None:
+    rates = fairness_range.Rates(np.array([[0.2, 0.3, 0.55, 0.4]]), np.full((1, 4), 60))
+    for bounds, beyond in (
+        (fairness_range.largest_difference(rates, 0.95), fairness_range.beyond_difference),
+        (fairness_range.smallest_share(rates, 0.95), fairness_range.beyond_share),
+    ):
+        steps = [bounds.low - 0.01, bounds.low + 0.01, bounds.high - 0.01, bounds.high + 0.01]
+        assert [beyond(rates, gap, 0.95) > 0 for gap in steps] == [True, False, False, True]
+
+
+def test_groups_with_few_counts_are_not_called_unfair() -> None:
+    """Ten groups of 30 rows alike: simultaneous intervals left 0 out in 9 of 100 of such tables."""
+    rng, n = np.random.default_rng(5), np.full((2, 10), 30)
+    left_out = sum(
+        fairness_range.beyond_difference(fairness_range.Rates(rng.binomial(n, 0.5) / n, n, run), 0.0, 0.95) > 0
+        for run in range(60)
+    )
+    assert left_out <= 7  # 5 % and chance: 98 of 100 such studies find no more
 
 
 def test_the_same_model_twice_changed_nothing() -> None:

@@ -10,9 +10,10 @@ import pandas as pd
 
 from workbench.measure import fairness
 from workbench.measure.fairness import Floats, SideName
-from workbench.measure.fairness_gaps import Gap, extremes, largest_t, simultaneous
+from workbench.measure.fairness_gaps import Gap, extremes, largest_t
 from workbench.measure.fairness_groups import Groups
 from workbench.measure.fairness_paired import Assessed, Bars, Ints, Plan, small
+from workbench.measure.fairness_range import Means, largest_difference
 from workbench.measure.intervals import Estimate, mean, percentile
 from workbench.measure.matched import Matched
 from workbench.measure.quality import Answers
@@ -67,7 +68,7 @@ def mean_gap(rows: Matched, groups: Groups, name: str, plan: Plan) -> Gap:
     estimates, gaps = [], []
     for side in range(len(sides)):
         value = float(fairness.spread(means[side]))
-        low, high = simultaneous(means[[side]], drawn[:, [side]], errors[[side]], plan.level)
+        low, high = largest_difference(Means(means[[side]], errors[[side]], plan.seed), plan.level)
         estimates.append(Estimate(value, min(low, value), max(high, value)))
         gaps.append(fairness.spread(drawn[:, side]))
     lowest, highest = extremes(means[[-1]], groups.labels)

@@ -20,6 +20,7 @@ from workbench.migrate.lift import (  # noqa: F401
     network,
     onnx_graph,
     pmml_linear,
+    pmml_sums,
     posterior,
     project,
     retarget,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -72,13 +73,20 @@ def linked(raw: Tensor, config: dict[str, Plain]) -> Tensor:
     if link in ("sigmoid-shares", "huber-shares", "huber"):
         chance = torch.sigmoid(raw) if link == "sigmoid-shares" else (raw.clamp(-1.0, 1.0) + 1.0) / 2.0
         return chance if link == "huber" else _shares(chance)
-    if link == "one-minus-exp":
-        return -torch.expm1(-torch.exp(raw))
-    if link == "log1p-exp":
-        return torch.log1p(torch.exp(raw))
-    if link == "signed-square":
-        return torch.sign(raw) * raw * raw
-    return torch.exp(raw) if link == "exp" else raw
+    return CURVES[str(link)](raw) if link in CURVES else raw
+
+
+CURVES: dict[str, Callable[[Tensor], Tensor]] = {
+    "exp": torch.exp,
+    "one-minus-exp": lambda raw: -torch.expm1(-torch.exp(raw)),
+    "log1p-exp": lambda raw: torch.log1p(torch.exp(raw)),
+    "signed-square": lambda raw: torch.sign(raw) * raw * raw,
+    "loglog": lambda raw: torch.exp(-torch.exp(-raw)),
+    "logc": lambda raw: 1.0 - torch.exp(raw),
+    "probit": torch.special.ndtr,
+    "cauchit": lambda raw: 0.5 + torch.atan(raw) / torch.pi,
+}
+"""Links of one sum; any other leaves it as it is."""
 
 
 def _single(raw: Tensor, link: str, scale: float) -> Tensor:

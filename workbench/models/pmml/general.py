@@ -12,9 +12,11 @@ import numpy as np
 from scipy.special import expit, ndtr, softmax
 
 from workbench.models.pmml.answers import Answer, Run, decided
-from workbench.models.pmml.columns import Floats, Scope
+from workbench.models.pmml.columns import TEXT, Floats, Scope
 from workbench.models.pmml.document import Element
-from workbench.models.protocol import ModelError
+from workbench.models.pmml.fields import DataField, MiningField
+from workbench.models.pmml.linear import checked
+from workbench.models.protocol import ModelError, Plain
 
 TYPES = ("regression", "generalLinear", "generalizedLinear", "logLinear", "multinomialLogistic")
 LINKS: dict[str, Callable[[Floats], Floats]] = {
@@ -161,9 +163,8 @@ def _binary(model: Element, classes: tuple[str, ...], event: str, total: Term, l
     """The mean is the probability of the category that the coefficients name, else of the one that is not the
     reference, else of the last."""
     reference = model.get("targetReferenceCategory")
-    others = [label for label in classes if label != reference]
-    event = event or others[-1]
-    if len(classes) != 2 or event not in others or (reference and reference not in classes):
+    event = _event(model, classes, event)
+    if len(classes) != 2 or event not in classes or event == reference or (reference and reference not in classes):
         raise ModelError(f"its general regression is for {event[:40]!r}, and its classes are {list(classes)[:8]}")
     second = classes.index(event) == 1
 
@@ -188,3 +189,66 @@ def _multinomial(model: Element, classes: tuple[str, ...], sums: dict[str, Term]
         return decided(classes, np.asarray(softmax(np.column_stack(parts), axis=1)))
 
     return run
+
+
+def parameters(
+    model: Element, classes: tuple[str, ...], active: list[MiningField], fields: dict[str, DataField]
+) -> dict[str, Plain]:
+    """A general regression as plain data, where it fits: then it can be lifted.
+
+    `covariates` [[field, power]], `factors` [[field, value]], `terms`: of each parameter the places of its cells in
+    both lists, one after the other; `betas` [parameters][K] for the K `tables` (categories); `offset`, `offsets` (the
+    field that is added, ""); `link`, of a classification `event` (the category whose probability it gives, "" for a
+    softmax); `strict`, `listed` as in `linear`. The document was read before. Raises ModelError saying what does not
+    fit.
+    """
+    known = {one.name: fields[one.name] for one in active}
+    strict = [one.name for one in active if checked(one, known[one.name])]
+    kind, betas = model.get("modelType"), _betas(model)
+    cells: dict[str, list[tuple[str, str, float]]] = {}
+    for one in model.below("Parameter"):
+        cells.setdefault(one.need("name"), [])
+    factors = _listed(model, "FactorList")
+    for cell in model.below("PPCell"):
+        name = cell.need("predictorName")
+        if name not in known or (known[name].data_type in TEXT) != (name in factors):
+            raise ModelError(f"its predictor {name[:60]!r} is no raw number, or no raw text's value")
+        made = (name, cell.need("value"), 1.0) if name in factors else (name, "", cell.number("value"))
+        cells.setdefault(cell.need("parameterName"), []).append(made)
+    if (offset := model.get("offsetVariable")) and (offset not in known or known[offset].data_type in TEXT):
+        raise ModelError(f"its offset {offset[:60]!r} is no raw number")
+    used = [name for name in cells if any(name == one for table in betas.values() for one, _ in table)]
+    every = list(dict.fromkeys(cell for name in used for cell in cells[name]))
+    covariates, listed = [cell for cell in every if not cell[1]], [cell for cell in every if cell[1]]
+    order = {cell: place for place, cell in enumerate([*covariates, *listed])}
+    rows = {category: dict[str, float]() for category in betas}
+    for category, table in betas.items():
+        for name, beta in table:
+            rows[category][name] = rows[category].get(name, 0.0) + beta
+    link = "softmax" if kind == "multinomialLogistic" else _name(model, kind)
+    return {
+        "covariates": [[name, power] for name, _, power in covariates],
+        "factors": [[name, value] for name, value, _ in listed],
+        "terms": [[order[cell] for cell in cells[name]] for name in used],
+        "betas": [[rows[category].get(name, 0.0) for category in rows] for name in used],
+        "tables": list[Plain](rows),
+        "offset": model.number("offsetValue", 0.0),
+        "offsets": offset,
+        "link": link,
+        "event": "" if not classes or link == "softmax" else _event(model, classes, next(iter(betas))),
+        "strict": list[Plain](strict),
+        "listed": {name: list[Plain](known[name].valid) for name in known if known[name].data_type in TEXT},
+    }
+
+
+def _name(model: Element, kind: str) -> str:
+    """The link by its own name; a power of 0 is the logarithm."""
+    name = {"generalizedLinear": model.get("linkFunction", "identity"), "logLinear": "log"}.get(kind, "identity")
+    if name == "power" and model.number("linkParameter") != 0:
+        raise ModelError("its link is a power")
+    return "log" if name == "power" else name
+
+
+def _event(model: Element, classes: tuple[str, ...], named: str) -> str:
+    others = [label for label in classes if label != model.get("targetReferenceCategory")]
+    return named or others[-1]

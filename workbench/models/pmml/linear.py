@@ -32,7 +32,7 @@ def coefficients(
     if not classes and model.first("Targets") is not None:
         raise ModelError("its target is rescaled or rounded")
     known = {one.name: fields[one.name] for one in active}
-    strict = [one.name for one in active if _checked(one, known[one.name])]
+    strict = [one.name for one in active if checked(one, known[one.name])]
     numbers: dict[str, list[float]] = {}
     values: dict[str, dict[str, list[float]]] = {name: {} for name in strict}
     for place, table in enumerate(tables):
@@ -61,7 +61,7 @@ def coefficients(
     }
 
 
-def _checked(one: MiningField, field: DataField) -> bool:
+def checked(one: MiningField, field: DataField) -> bool:
     """Whether a value of a text field that is not listed leaves no answer. Raises ModelError where values change."""
     changed = one.replacement is not None or one.outliers != "asIs" or field.missing or field.invalid or field.intervals
     if changed or one.invalid not in ("", "returnInvalid", "asIs"):

@@ -11,18 +11,21 @@ import pandas as pd
 
 from workbench.models.base import OpenModel, label_array
 from workbench.models.pmml.answers import Answer, Run, outputs, targets
-from workbench.models.pmml.columns import Bools, Column, Scope
+from workbench.models.pmml.columns import Bools, Column, Floats, Scope
 from workbench.models.pmml.document import Element, parse
 from workbench.models.pmml.ensemble import ensemble
 from workbench.models.pmml.expressions import Functions, defined, derived
 from workbench.models.pmml.fields import DataField, MiningField, dictionary, schema, target_of
-from workbench.models.pmml.general import general
+from workbench.models.pmml.general import general, parameters
 from workbench.models.pmml.linear import coefficients
 from workbench.models.pmml.mining import Made, mining
-from workbench.models.pmml.regression import regression, scorecard
+from workbench.models.pmml.regression import characteristics, regression, scorecard
+from workbench.models.pmml.scores import Card, tables
 from workbench.models.pmml.trees import tree
 from workbench.models.protocol import Kind, Label, ModelError, Outputs, Piece, Plain
 
+PLAIN = ("RegressionModel", "GeneralRegressionModel", "Scorecard")
+"""Models that are sums of plain terms, where they fit."""
 MODELS = ("TreeModel", "MiningModel", "RegressionModel", "GeneralRegressionModel", "Scorecard")
 NOT_MODELS = ("Header", "MiningBuildTask", "DataDictionary", "TransformationDictionary")
 
@@ -163,21 +166,32 @@ class PmmlModel(OpenModel):
     def describe(self) -> Piece:
         """`pmml.<model>`, with its trees where they fit the IR, else why not in `params["trees_refused"]`."""
         kind, version = f"pmml.{self.element.tag}", str(self.about["pmml"])
-        if self.element.tag == "RegressionModel":
-            return Piece(kind, version, {**self.about, **self._coefficients()})
+        if self.element.tag in PLAIN:
+            return Piece(kind, version, {**self.about, **self._plain()})
         try:
             trees = ensemble(self.element, self.labels, self.active, self.document.fields)
         except ModelError as error:
             return Piece(kind, version, {**self.about, "trees_refused": str(error)})
         return Piece(kind, version, self.about, trees=trees)
 
-    def _coefficients(self) -> dict[str, Plain]:
-        """Of a regression that can be lifted, else why it cannot, as `trees_refused`."""
+    def _plain(self) -> dict[str, Plain]:
+        """Of sums that can be lifted, else why they cannot, as `trees_refused`."""
+        given = (self.element, self.labels, self.active, self.document.fields)
         try:
-            found = coefficients(self.element, self.labels, self.active, self.document.fields)
+            if self.element.tag == "Scorecard":
+                found = tables(Card(self.element, self.active, self.document.fields, self._partial))
+            else:
+                found = parameters(*given) if self.element.tag == "GeneralRegressionModel" else coefficients(*given)
         except ModelError as error:
             return {"trees_refused": str(error)}
         return {**found, "classes": list(self.labels)}
+
+    def _partial(self, name: str, values: list[object]) -> tuple[Floats, Bools]:
+        """Partial scores [n, characteristics] of a scorecard at values of one field, and where those are invalid."""
+        rows = pd.DataFrame({one.name: values if one.name == name else [None] * len(values) for one in self.active})
+        scope, spoilt = self._scope(rows)
+        parts = np.column_stack([part(scope) for part in characteristics(self.element, self.document.functions)])
+        return parts, spoilt
 
 
 def _model(root: Element) -> Element:

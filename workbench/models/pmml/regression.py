@@ -132,11 +132,7 @@ def scorecard(model: Element, functions: Functions) -> Run:
 
     A row that no attribute of a characteristic takes has no answer.
     """
-    found = model.first("Characteristics")
-    parts = [_characteristic(one, functions) for one in found.all("Characteristic")] if found else []
-    if not parts:
-        raise ModelError("its Scorecard has no characteristics: the file was cut short")
-    initial = model.number("initialScore", 0.0)
+    parts, initial = characteristics(model, functions), model.number("initialScore", 0.0)
 
     def run(scope: Scope) -> Answer:
         out = np.full(scope.n, initial)
@@ -145,6 +141,15 @@ def scorecard(model: Element, functions: Functions) -> Run:
         return Answer(out)
 
     return run
+
+
+def characteristics(model: Element, functions: Functions) -> list[Term]:
+    """The partial scores of a Scorecard, NaN where no attribute takes a row."""
+    found = model.first("Characteristics")
+    parts = [_characteristic(one, functions) for one in found.all("Characteristic")] if found else []
+    if not parts:
+        raise ModelError("its Scorecard has no characteristics: the file was cut short")
+    return parts
 
 
 def _characteristic(element: Element, functions: Functions) -> Term:

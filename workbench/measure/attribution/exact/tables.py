@@ -157,7 +157,7 @@ def _codes(g: int, place: int, steps: Any, at: Any, codes: Any) -> None:  # prag
         for step in range(steps.first_step[place], steps.first_step[place + 1]):
             if steps.path[step] == bit:
                 fails = np.int64(1) << at[step]
-                stays, goes = (fails, 0) if steps.way[step] else (0, fails)
+                stays, goes = (fails, stays * 0) if steps.way[step] else (goes * 0, fails)
         half = 1 << bit
         for pattern in range(half):
             codes[half + pattern] = codes[pattern] | goes
