@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from workbench import catalog, ledger, store
+from workbench.disclosure import protected
 from workbench.evidence import Evidence, Finding
 from workbench.migration import Migration
 
@@ -83,7 +84,8 @@ def gather(migration: Migration) -> Story:
 
 def _told(migration: Migration, one: store.Stored, held: tuple[ledger.Entry, ...]) -> Told:
     path = (one.folder / store.EVIDENCE).relative_to(migration.folder).as_posix()
-    return Told(one.evidence, ledger.applied(one.evidence, held), path, one.seal.files[store.EVIDENCE].sha256)
+    evidence = protected(one.evidence, migration.privacy.minimum_cell)
+    return Told(evidence, ledger.applied(evidence, held), path, one.seal.files[store.EVIDENCE].sha256)
 
 
 def uuid_of(*parts: str) -> str:

@@ -1,8 +1,9 @@
 """`workbench export`: one file a stranger can check with nothing but a public key.
 
     report.html, report.pdf           the newest run's report; the PDF where a browser could print it
-    evidence/<audit>.json             of every audit, as it counts for the sign-off
-    run/…                             the newest finished run, byte by byte
+    evidence/<audit>.json             of every audit, counts of few people withheld (`disclosure`)
+    run/…                             the newest finished run, byte by byte, without what is about single rows and what
+                                      holds counts that are withheld: run.json has the sha256 of each
     ledger.jsonl                      who decided what
     migration.yaml                    the limits it was judged by
     keys/<id>.pub                     public keys that may sign, for reading: trust the one you hold
@@ -17,13 +18,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from workbench import __version__, catalog, store
-from workbench.ledger import keys
+from workbench import __version__, catalog, store, uat
+from workbench.disclosure import protected
+from workbench.ledger import archive, keys
 from workbench.ledger.card import model_card
 from workbench.ledger.chain import FILE, Ledger, LedgerError, parsed, path_of, read
 from workbench.ledger.checking import Verified
@@ -33,12 +35,13 @@ from workbench.ledger.merkle import Checkpoint, checkpoint
 from workbench.ledger.waivers import applied, current
 from workbench.migration import FILE as DECLARED
 from workbench.migration import Migration
+from workbench.store.records import NOTEBOOK
 
 STATEMENT = "statement.dsse.json"
 TYPE = "application/vnd.in-toto+json"
 PREDICATE = "https://migration-workbench.dev/evidence/v1"
-LARGEST = 512 * 1024**2
-"""Bytes a bundle's files may have together: a reader must not be filled by what it checks."""
+OF_ROWS = (".parquet", uat.CASES)
+"""Files about single rows: reason codes, and the cases people judge."""
 
 
 def export(migration: Migration, path: Path, more: Mapping[str, bytes] | None = None) -> Path:
@@ -53,21 +56,22 @@ def export(migration: Migration, path: Path, more: Mapping[str, bytes] | None = 
     if wrong := [*ledger.problems, *store.verify(run.folder)]:
         raise LedgerError(f"What is stored is not as it was written: {wrong[0]}. See all: workbench verify FOLDER")
     content = _content(migration, run, ledger) | dict(more or {})
-    content[STATEMENT] = signed_statement(_statement(migration, content))
-    _zip(path, content)
+    content[STATEMENT] = signed_statement(_statement(migration, content, _left_out(run, content)))
+    archive.pack(path, content)
     return path
 
 
 def verify_bundle(path: Path, trusted: Sequence[str] = (), given: Checkpoint | None = None) -> Verified:
     """Every byte of a bundle, offline. Names the file that is not as it was signed. See `checking.verify`."""
     try:
-        content = _unzipped(path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        return Verified((f"{path.name} is no bundle, or it is damaged: {error}",), ())
+        content, otherwise = archive.unpack(path)
+    except (OSError, archive.ArchiveError) as error:
+        return Verified((f"{path.name}: {error}",), ())
     problems, signer = _signed(content, trusted)
     ledger = parsed(content.get(FILE, b""), trusted)
     problems += [f"{FILE}: {problem}" for problem in ledger.problems]
     problems += _run_signed(content, ledger) + _ends(ledger, given)
+    problems += [f"{path.name}: {otherwise}"] if otherwise and not problems else []
     facts = [f"{len(content)} files, {len(ledger.entries)} entries of the ledger.", f"Checkpoint {ledger.checkpoint}"]
     if not trusted:
         facts.append(
@@ -78,19 +82,15 @@ def verify_bundle(path: Path, trusted: Sequence[str] = (), given: Checkpoint | N
 
 
 def _content(migration: Migration, run: store.Run, ledger: Ledger) -> dict[str, bytes]:
-    content = {
-        f"run/{file.relative_to(run.folder).as_posix()}": file.read_bytes()
-        for file in sorted(run.folder.rglob("*"))
-        if file.is_file()
-    }
+    content = {f"run/{name}": (run.folder / name).read_bytes() for name in _shared(migration, run)}
     if report := content.get("run/report.html"):
         content["report.html"] = report
     found = [store.latest(migration.folder, entry.name) for entry in catalog.discover() if entry.module]
-    held = current(ledger.entries)
-    evidences = [applied(one.evidence, held) for one in found if one]
+    held, k = current(ledger.entries), migration.privacy.minimum_cell
+    evidences = [applied(protected(one.evidence, k), held) for one in found if one]
     for one in found:
         if one:
-            content[f"evidence/{one.evidence.audit}.json"] = (one.folder / store.EVIDENCE).read_bytes()
+            content[f"evidence/{one.evidence.audit}.json"] = _protected(one, k)
     content[FILE] = path_of(migration.folder).read_bytes()
     if migration.file:
         content[DECLARED] = migration.file.read_bytes()
@@ -100,7 +100,34 @@ def _content(migration: Migration, run: store.Run, ledger: Ledger) -> dict[str, 
     return content
 
 
-def _statement(migration: Migration, content: Mapping[str, bytes]) -> dict[str, object]:
+def _protected(one: store.Stored, k: int) -> bytes:
+    """Byte by byte as it lies there where nothing in it is withheld."""
+    made = protected(one.evidence, k)
+    return (one.folder / store.EVIDENCE).read_bytes() if made is one.evidence else made.to_json().encode()
+
+
+def _shared(migration: Migration, run: store.Run) -> list[str]:
+    """Files of a run that may be passed on: no rows, and of a notebook with counts that are withheld its page only."""
+    k, names = migration.privacy.minimum_cell, [store.RUN]
+    hidden = set[str]()
+    for part in run.parts:
+        path = part / store.EVIDENCE
+        evidence = store.read_evidence(path) if path.exists() else None
+        if evidence is not None and protected(evidence, k) is not evidence:
+            hidden |= {f"{part.name}/{store.EVIDENCE}", f"{part.name}/{NOTEBOOK}"}
+    for name in sorted(run.record.files if run.record else ()):
+        if name not in hidden and not name.endswith(OF_ROWS):
+            names.append(name)
+    return names
+
+
+def _left_out(run: store.Run, content: Mapping[str, bytes]) -> dict[str, str]:
+    """Files of the run that are not in the bundle, with the sha256 they have where they lie."""
+    files = run.record.files if run.record else {}
+    return {f"run/{name}": one.sha256 for name, one in files.items() if f"run/{name}" not in content}
+
+
+def _statement(migration: Migration, content: Mapping[str, bytes], left_out: Mapping[str, str]) -> dict[str, object]:
     return {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
@@ -114,6 +141,7 @@ def _statement(migration: Migration, content: Mapping[str, bytes]) -> dict[str, 
             "made": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "gate": gate(migration).status,
             "judged": subjects(migration),
+            "leftOut": dict(left_out),
         },
     }
 
@@ -136,54 +164,45 @@ def pae(payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(TYPE), TYPE.encode(), len(payload), payload)
 
 
-def _zip(path: Path, content: Mapping[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as bundle:
-        for name, data in sorted(content.items()):
-            # One fixed time: equal content is equal bytes.
-            bundle.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), data, zipfile.ZIP_DEFLATED)
-    temporary.replace(path)
-
-
-def _unzipped(path: Path) -> dict[str, bytes]:
-    with zipfile.ZipFile(path) as bundle:
-        infos = bundle.infolist()
-        if sum(info.file_size for info in infos) > LARGEST:
-            raise zipfile.BadZipFile(f"it unpacks to more than {LARGEST // 1024**2} MB")
-        names = [info.filename for info in infos]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise zipfile.BadZipFile(f"{sorted(twice)[0]} is in it twice")
-        return {info.filename: _member(bundle, info) for info in infos}
-
-
-def _member(bundle: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    try:
-        return bundle.read(info)
-    except Exception as error:  # zlib and zipfile each have their own for a flipped byte
-        raise zipfile.BadZipFile(f"{info.filename} is damaged ({error})") from error
-
-
 def _signed(content: Mapping[str, bytes], trusted: Sequence[str]) -> tuple[list[str], str]:
     """Problems of the statement and of every file it names, and the id of the key that signed."""
     try:
         envelope = json.loads(content[STATEMENT])
         payload = base64.b64decode(envelope["payload"], validate=True)
-        signature, public = envelope["signatures"][0]["sig"], envelope["publicKey"]
+        signature, public = str(envelope["signatures"][0]["sig"]), str(envelope["publicKey"])
         signer = keys.key_id(public)
-        canonical_form = canonical(envelope) == content[STATEMENT]
-    except (KeyError, ValueError, TypeError, IndexError):
+        as_signed = canonical(envelope) == content[STATEMENT]
+        as_signed = as_signed and envelope["signatures"][0]["keyid"] == signer and envelope["payloadType"] == TYPE
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError, RecursionError):
         return [f"{STATEMENT}: missing or damaged"], ""
     if trusted and public not in trusted:
         return [f"{STATEMENT}: signed by the key {signer[:12]}, which is none of those you gave"], signer
-    if not canonical_form or envelope["signatures"][0]["keyid"] != signer or envelope["payloadType"] != TYPE:
+    if not as_signed:
         return [f"{STATEMENT}: changed after it was signed"], signer
     if not keys.holds(public, signature, pae(payload)):
         return [f"{STATEMENT}: its signature does not hold"], signer
-    return _named(content, json.loads(payload)), signer
+    try:
+        statement = json.loads(payload)
+        return [*_named(content, statement), *_run_whole(content, statement)], signer
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return [f"{STATEMENT}: what was signed is no statement about a bundle"], signer
 
 
-def _named(content: Mapping[str, bytes], statement: Mapping[str, list[Mapping[str, Mapping[str, str]]]]) -> list[str]:
+def _run_whole(content: Mapping[str, bytes], statement: Mapping[str, Any]) -> list[str]:
+    """Every file that run.json knows is in the bundle as it was written, or was left out by name."""
+    left_out = statement["predicate"]["leftOut"]
+    problems = []
+    for name, sealed in json.loads(content.get(f"run/{store.RUN}", b'{"files": {}}'))["files"].items():
+        data = content.get(f"run/{name}")
+        found = left_out.get(f"run/{name}") if data is None else hashlib.sha256(data).hexdigest()
+        if found is None:
+            problems.append(f"run/{name}: missing, and {store.RUN} knows it")
+        elif found != sealed["sha256"]:
+            problems.append(f"run/{name}: not the one that {store.RUN} was written with")
+    return problems
+
+
+def _named(content: Mapping[str, bytes], statement: Mapping[str, Any]) -> list[str]:
     signed = {str(one["name"]): one["digest"]["sha256"] for one in statement["subject"]}
     problems = [f"{name}: missing" for name in sorted(signed.keys() - content.keys())]
     strangers = content.keys() - signed.keys() - {STATEMENT}

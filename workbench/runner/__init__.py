@@ -4,7 +4,7 @@ from workbench.runner.copies import Copies, copy_notebooks
 from workbench.runner.events import Event, Notify, Outcome, exit_code
 from workbench.runner.journey import REPORT, fresh, run
 from workbench.runner.plan import PlanError, Step, plan, read_notebook, refuse_odd_names
-from workbench.runner.report import migration_page
+from workbench.runner.report import migration_page, shown
 
 __all__ = [
     "REPORT",
@@ -22,4 +22,5 @@ __all__ = [
     "read_notebook",
     "refuse_odd_names",
     "run",
+    "shown",
 ]

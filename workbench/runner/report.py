@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from workbench import catalog
+from workbench.disclosure import protected
 from workbench.evidence import Evidence
 from workbench.migration import Migration
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 def notebook_page(migration: Migration, evidence: Evidence, run: str) -> str:
     from workbench import render
 
-    return render.page(evidence, title=migration.name, run=run)
+    return render.page(shown(migration, evidence), title=migration.name, run=run)
+
+
+def shown(migration: Migration, evidence: Evidence) -> Evidence:
+    """As people may see it who do not hold the data: a page is made to be passed on."""
+    return protected(evidence, migration.privacy.minimum_cell)
 
 
 def migration_page(
@@ -31,6 +37,7 @@ def migration_page(
     stands above it for a reviewer."""
     from workbench import render
 
+    evidences = [shown(migration, evidence) for evidence in evidences]
     found = {evidence.audit: evidence for evidence in evidences}
     chapters = [
         render.Chapter(

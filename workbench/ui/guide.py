@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import catalog, store
+from workbench.disclosure import protected
 from workbench.evidence import Chart, Detail, Evidence, File, Table
 from workbench.migration import FILE, Migration, MigrationError, open_migration
 from workbench.runner.kernel import DASHBOARD, FORCE, PLACE
@@ -44,7 +45,7 @@ def guide(name: str, migration: str | Path = ".", params: Mapping[str, object] |
     Raises CatalogError for an unknown name or parameter, MigrationError where there is no valid migration.yaml.
     """
     _plain_errors()
-    return Guide(name, _find(Path(migration)), dict(params or {}))
+    return Guide(name, _find(_path(migration)), _given(params))
 
 
 def journey(migration: str | Path = ".") -> Standing:
@@ -52,7 +53,7 @@ def journey(migration: str | Path = ".") -> Standing:
     from workbench.ui.journey import HERE, standing
 
     _plain_errors()
-    folder = _find(Path(migration))
+    folder = _find(_path(migration))
     return standing(open_migration(folder), HERE)
 
 
@@ -215,7 +216,7 @@ class Guide:
         found = store.latest(self.folder, self.name)
         if found is None:
             raise NothingStoredError(f"There is no evidence of {self.name} yet: run it first with `workbench run`.")
-        return found.evidence
+        return protected(found.evidence, self.migration.privacy.minimum_cell)
 
     def _compute(self, migration: Migration, place: Path) -> Evidence:
         def stored(name: str) -> Evidence | None:
@@ -247,6 +248,22 @@ def headless() -> bool:
 def dashboard() -> bool:
     """Whether Voila shows this notebook to a reviewer."""
     return DASHBOARD in os.environ or os.environ.get("SERVER_SOFTWARE", "").startswith("voila")
+
+
+def _path(migration: object) -> Path:
+    if isinstance(migration, str | Path):
+        return Path(migration)
+    raise catalog.CatalogError(
+        f'`migration` is {migration!r}: give the folder that holds {FILE} in quotes, as in migration = "."'
+    )
+
+
+def _given(params: object) -> dict[str, object]:
+    if params is None or isinstance(params, Mapping):
+        return dict(params or {})
+    raise catalog.CatalogError(
+        f"`params` is {params!r}: give the parameters by name in braces, as in params = {{'seed': 1}}, or {{}} for none"
+    )
 
 
 def _find(folder: Path) -> Path:
@@ -302,8 +319,22 @@ def _plain_errors() -> None:
         return
     shell: Any = get_ipython()
     if shell is not None:
-        shell.set_custom_exc(KNOWN, _tell)
+        from workbench.data import DataError
+        from workbench.models import ModelError
+
+        shell.set_custom_exc((*KNOWN, ModelError, DataError, NameError), _tell)
+
+
+MADE_ABOVE = ("audit", "evidence", "standing", "mitigation", "migration", "params")
+"""What the cells of a guided notebook hand on to those below."""
 
 
 def _tell(shell: Any, kind: type[BaseException], error: BaseException, trace: object, tb_offset: object = None) -> None:
-    shell._showtraceback(kind, error, [str(error)])
+    if isinstance(error, NameError) and error.name not in MADE_ABOVE:
+        shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        return
+    if isinstance(error, NameError):
+        said = f"There is no `{error.name}` yet: a cell above makes it. Run the cells from the top, in order."
+    else:
+        said = str(error)
+    shell._showtraceback(kind, error, [said])

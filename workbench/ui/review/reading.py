@@ -15,7 +15,7 @@ from workbench import catalog, ledger, render, store
 from workbench.evidence import Status
 from workbench.migration import FILE, Migration, open_migration
 from workbench.render import words
-from workbench.runner import migration_page
+from workbench.runner import migration_page, shown
 from workbench.ui.journey import Standing, standing
 
 LINKS = (("", "Evidence"), ("cases", "Cases"), ("comments", "Comments"), ("decide", "Decide"))
@@ -82,7 +82,7 @@ class Pages:
         found = store.latest(self.folder, name)
         assert found is not None
         held = ledger.current(ledger.read(self.folder).entries)
-        counted = ledger.applied(found.evidence, held)
+        counted = ledger.applied(shown(open_migration(self.folder), found.evidence), held)
         return render.page(counted, title=bar.migration, run=found.origin, bar=bar)
 
 
