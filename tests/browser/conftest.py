@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ from typing import Any
 import pytest
 
 from tests.browser.lab import Lab, start
+from tests.browser.panel import filled
 
-PATIENCE = 180_000
+BUILT = Path(__file__).parents[2] / "workbench" / "labextension" / "static" / "style.js"
+PATIENCE = 1000 * int(os.environ.get("WORKBENCH_PATIENCE", "180"))
 """Milliseconds until something is there; on an idle machine nothing takes 10,000."""
 
 Serve = Callable[..., Lab]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Starts a JupyterLab on a folder, below a base URL. One that does not end when it is asked to fails the tests."""
     started: list[Lab] = []
@@ -28,6 +31,19 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     yield begin
     for lab in started:
         lab.stop()
+
+
+@pytest.fixture(scope="session")
+def migrations(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of the one Lab that the tests of the panel share; each takes a migration of its own."""
+    return filled(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="session")
+def lab(migrations: Path, serve: Serve) -> Lab:
+    if not BUILT.exists():
+        pytest.skip("the extension is not built here: make extension")
+    return serve(migrations, "/user/ada/")
 
 
 @pytest.fixture
@@ -45,6 +61,8 @@ def page(browser: Any) -> Iterator[Any]:
             route.abort()
 
     context.route("**/*", route)
-    yield context.new_page()
+    page = context.new_page()
+    page.on("websocket", lambda socket: outside.extend({socket.url} if "//127.0.0.1:" not in socket.url else ()))
+    yield page
     context.close()
     assert outside == []

@@ -1,4 +1,5 @@
 import { Clipboard, Dialog, showDialog } from '@jupyterlab/apputils';
+import { Widget } from '@lumino/widgets';
 import * as React from 'react';
 import type { Api } from '../api';
 import type { Grid as Laid, Row, Shown } from '../server';
@@ -100,15 +101,21 @@ async function explained({ api, row }: Props, close: string): Promise<void> {
   const kind = await api.explain(row.id);
   await showDialog({
     title: kind.title,
-    body: (
-      <div className="mw mw-explained">
-        <p>{kind.why}</p>
-        <p>{kind.fix}</p>
-        <p className="mw-faint">{[kind.id, kind.source].filter(Boolean).join(' · ')}</p>
-      </div>
-    ),
+    body: said(kind.why, kind.fix, [kind.id, kind.source].filter(Boolean).join(' · ')),
     buttons: [Dialog.okButton({ label: close })]
   });
+}
+
+/** Paragraphs of a dialog. Not drawn by React: Lab gives such a dialog no focus, so that Escape would not close it. */
+function said(...paragraphs: string[]): Widget {
+  const body = new Widget();
+  body.addClass('mw');
+  body.addClass('mw-explained');
+  for (const text of paragraphs) {
+    body.node.appendChild(document.createElement('p')).textContent = text;
+  }
+  body.node.lastElementChild?.classList.add('mw-faint');
+  return body;
 }
 
 function Detail({ detail }: { detail: Shown }): React.JSX.Element {

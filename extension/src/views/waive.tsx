@@ -8,14 +8,17 @@ import type { Which } from './evidence';
 const SHORTEST = 10;
 const DAYS = 90;
 
-/** Asks for a reason and a day, and writes the waiver to the ledger; whether it was written. */
+type Given = { reason: string; expires: string };
+
+/** Asks for a reason and a day, and writes the waiver to the ledger; whether it was. given: what was said before. */
 export async function waive(
   api: Api,
   which: Which & { run: string },
   row: Row,
-  trans: TranslationBundle
+  trans: TranslationBundle,
+  given: Given = { reason: '', expires: day(DAYS) }
 ): Promise<boolean> {
-  const body = new Form(trans);
+  const body = new Form(trans, given);
   const answer = await showDialog({
     title: trans.__('Accept for a time: %1', row.title),
     body,
@@ -29,35 +32,36 @@ export async function waive(
   if (reason.length < SHORTEST || !expires) {
     const message = trans.__('Give a reason of at least %1 characters, and the day it ends.', SHORTEST);
     await showErrorMessage(trans.__('Not accepted'), message);
-    return false;
+    return waive(api, which, row, trans, answer.value);
   }
   try {
     await api.waive(which.migration, { key: row.key, run: which.run, reason, expires });
   } catch (error) {
     await showErrorMessage(trans.__('Not accepted'), error as Error);
-    return false;
+    return waive(api, which, row, trans, answer.value);
   }
   return true;
 }
 
-class Form extends Widget implements Dialog.IBodyWidget<{ reason: string; expires: string }> {
-  constructor(trans: TranslationBundle) {
+class Form extends Widget implements Dialog.IBodyWidget<Given> {
+  constructor(trans: TranslationBundle, given: Given) {
     super();
     this.addClass('mw');
     this.addClass('mw-waive');
     this.reason.rows = 4;
+    this.reason.value = given.reason;
     this.reason.className = 'jp-mod-styled';
     this.expires.type = 'date';
     this.expires.className = 'jp-mod-styled';
     this.expires.min = day(1);
-    this.expires.value = day(DAYS);
+    this.expires.value = given.expires;
     const note = document.createElement('p');
     note.textContent = trans.__('It goes into the ledger with your name, and is shown wherever the finding is.');
     this.node.append(note, labelled(trans.__('Why is this acceptable?'), this.reason));
     this.node.append(labelled(trans.__('Until'), this.expires));
   }
 
-  getValue(): { reason: string; expires: string } {
+  getValue(): Given {
     return { reason: this.reason.value.trim(), expires: this.expires.value };
   }
 

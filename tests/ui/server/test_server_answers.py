@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
 import re
 import shutil
@@ -126,6 +129,34 @@ def test_the_report_stands_in_a_sandbox(server: Server, client: httpx.Client, cr
         assert "default-src 'none'" in policy
         assert page.headers["x-content-type-options"] == "nosniff"
         assert page.text == "<p>a page</p>"
+
+
+@pytest.mark.slow
+def test_the_preview_is_a_reviewers_page_with_one_more_script(
+    server: Server, client: httpx.Client, credit: dict[str, Any]
+) -> None:
+    below = f"{BASE}workbench/api/migrations/{credit['id']}/preview/"
+    for page, said in {
+        "": "Preview:",
+        "notebook/bias": "Women are selected",
+        "cases": "blind",
+        "decide": "sign",
+    }.items():
+        answer = client.get(f"{server.origin}{below}{page}")
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-security-policy"].startswith("sandbox allow-scripts; ")
+        assert said in answer.text
+        assert f'href="{below}cases"' in answer.text
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', answer.text)
+        assert policy
+        *_, script = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        directives = html.unescape(policy[1]).split(";")
+        [allowed] = [part for part in directives if part.strip().startswith("script-src ")]
+        assert f"'sha256-{digest}'" in allowed
+        assert "unsafe-inline" not in allowed
+    nothing = client.get(f"{server.origin}{below}notebook/parity")
+    assert (nothing.status_code, nothing.json()["do"]) == (404, "Run it first.")
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ WRITING = [(method, path) for method, path in EVERY if method == "post"]
 SHAPE = {"code", "what", "seen", "do", "message"}
 NAMES = {
     "run": "20260101T000000Z-0001", "job": "20260101T000000Z-0123abcd", "audit": "bias", "kind": "selection-rate-gap",
-    "name": "migration",
+    "name": "migration", "page": "decide",
 }  # fmt: skip
 
 
