@@ -33,8 +33,8 @@ class Recipe:
     learning_rate: float = 2e-3
     weight_decay: float = 3e-4
     batch_size: int = 256
-    epochs: int = 60
-    patience: int = 8
+    epochs: int = 24
+    patience: int = 6
     embeddings: Embeddings = "piecewise"
     embedding_width: int = 12
     bins: int = 32

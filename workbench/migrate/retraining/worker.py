@@ -22,7 +22,7 @@ from workbench.migrate.retraining.training import train
 from workbench.models import ModelError
 
 ROWS = "rows.npz"
-SAID = "torchrun.log"
+SAID, WHY = "torchrun.log", "failed.txt"
 LOOK = 0.2
 """Seconds between two looks at what the processes have written."""
 
@@ -39,6 +39,7 @@ def train_together(
 ) -> None:
     """Train by `processes` of this machine, the result left in the folder. Raises ModelError with their last words."""
     put(folder, recipe, prepared)
+    (folder / WHY).unlink(missing_ok=True)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", "workbench.migrate.retraining.worker", str(folder), *([device] if device else [])]
     with (folder / SAID).open("w", encoding="utf-8") as said:
@@ -49,9 +50,8 @@ def train_together(
             running.terminate()
             running.wait()
     if running.returncode:
-        words = (folder / SAID).read_text("utf-8", errors="replace").strip().splitlines()
-        error = next((line for line in reversed(words) if "Error" in line), words[-1] if words else "nothing was said")
-        raise ModelError(f"training in {processes} processes ended with code {running.returncode}: {error[:300]}")
+        why = (folder / WHY).read_text("utf-8") if (folder / WHY).exists() else f"{folder / SAID} says more"
+        raise ModelError(f"training in {processes} processes ended with code {running.returncode}: {why}")
 
 
 def _environment(processes: int) -> dict[str, str]:
@@ -71,7 +71,15 @@ def _follow(running: subprocess.Popen[bytes], folder: Path, told: Callable[[Epoc
 
 
 def main(folder: Path, device: str = "") -> None:
-    """One of the processes."""
+    """One of the processes; what ends it is left in the folder in a sentence."""
+    try:
+        _train(folder, device)
+    except Exception as error:
+        (folder / WHY).write_text(f"{type(error).__name__}: {str(error)[:500]}", "utf-8")
+        raise
+
+
+def _train(folder: Path, device: str) -> None:
     import torch
     from torch import distributed
 
