@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import re
 from pathlib import Path
@@ -90,6 +91,39 @@ def test_errors_of_people_are_sentences(migration: Path, tmp_path: Path) -> None
         guide("bias", migration, {"min_groups": 3})
     with pytest.raises(MigrationError, match="workbench new"):
         guide("bias", tmp_path / "nowhere")
+    with pytest.raises(catalog.CatalogError, match="in quotes"):
+        guide("bias", None)  # type: ignore[arg-type]
+    with pytest.raises(catalog.CatalogError, match="in braces"):
+        guide("bias", migration, ["seed"])  # type: ignore[arg-type]
+
+
+def test_in_a_cell_sentences_have_no_traceback_and_other_errors_keep_theirs(
+    migration: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    shell = InteractiveShell.instance(colors="nocolor")
+    cells = {
+        "from workbench.ui.guide import guide\nguide('bias', FOLDER, {'min_group': 'many'})": "min_group",
+        "guide('bias', '/nowhere')": "workbench new",
+        "from workbench import open_model\nopen_model('gone.joblib')": "there is no model file gone.joblib",
+        "from workbench import open_data\nopen_data('gone.csv')": "gone.csv",
+        "audit.show(evidence)": "There is no `audit` yet: a cell above makes it",
+    }
+    shell.user_ns["FOLDER"] = str(migration)
+    try:
+        for code, said in cells.items():
+            with capture_output() as told:
+                shell.run_cell(code)
+            assert said in told.stdout + told.stderr
+            assert "Traceback" not in told.stdout + told.stderr
+        with capture_output() as told:
+            shell.run_cell("something_of_my_own + 1")
+        assert "Traceback" in told.stdout + told.stderr
+    finally:
+        InteractiveShell.clear_instance()
 
 
 # ------------------------------------------------------------------------------------- what cells show
@@ -173,27 +207,106 @@ def test_the_widgets_fit_the_types_and_carry_the_meaning(migration: Path) -> Non
     assert form.widget().children[0].children[0].value == 30
 
 
+class Size(enum.Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Inner(audit.Params):
+    depth: int = 3
+
+
 class Kinds(audit.Params):
     tick: bool = Field(True, description="a tick")
+    open: bool | None = Field(None, description="yes, no, or nobody has said")
     share: float = Field(0.5, ge=0, le=1, description="a share")
+    large: int = Field(5 * 10**9, description="beyond the widget's own bounds")
     way: Literal["a", "b"] = Field("a", description="a way")
+    any_way: Literal["a", "b"] | None = Field(None, description="a way, or none")
+    size: Size = Field(Size.SMALL, description="a size")
     names: tuple[str, ...] = Field(("x",), description="names")
+    ways: tuple[Literal["a", "b"], ...] = Field(("a",), description="some of the ways")
     batches: tuple[int, ...] = Field((1, 10), description="sizes")
+    edges: list[float] | None = Field(None, description="where bands begin")
     maybe: float | None = Field(None, description="perhaps a number")
+    chosen: int | None = Field(7, description="a number that can be taken back")
     text: str = Field("hello", description="words")
+    inner: Inner = Field(Inner(), description="parameters of its own")
+    weights: dict[str, float] = Field({"a": 0.5}, description="by name")
+
+
+WIDGETS = {
+    "tick": ipywidgets.Checkbox, "open": ipywidgets.Dropdown, "share": ipywidgets.BoundedFloatText,
+    "large": ipywidgets.BoundedIntText, "way": ipywidgets.Dropdown, "any_way": ipywidgets.Dropdown,
+    "size": ipywidgets.Dropdown, "names": ipywidgets.TagsInput, "ways": ipywidgets.TagsInput,
+    "batches": ipywidgets.TagsInput, "edges": ipywidgets.TagsInput, "maybe": ipywidgets.Text,
+    "chosen": ipywidgets.Text, "text": ipywidgets.Text, "inner": ipywidgets.Textarea, "weights": ipywidgets.Textarea,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", Kinds.model_fields)
+def test_a_widget_for_every_kind_of_parameter(name: str) -> None:
+    field, values = Kinds.model_fields[name], Kinds()
+    control = forms._control(name, field, getattr(values, name))
+    assert type(control) is WIDGETS[name]
+    again = Kinds(**{name: forms._meant(field, control.value)})
+    assert again == values or (name == "edges" and again.edges == []), "what it shows is what it means"
 
 
 @pytest.mark.parametrize(
-    ("name", "widget"),
+    ("name", "typed", "written"),
     [
-        ("tick", ipywidgets.Checkbox), ("share", ipywidgets.BoundedFloatText), ("way", ipywidgets.Dropdown),
-        ("names", ipywidgets.TagsInput), ("batches", ipywidgets.TagsInput), ("maybe", ipywidgets.Text),
-        ("text", ipywidgets.Text),
+        ("open", False, False), ("open", None, None), ("large", 6, 6), ("any_way", "b", "b"), ("any_way", None, None),
+        ("size", Size.LARGE, "large"), ("ways", ["b", "a"], ["b", "a"]), ("edges", ["1.5", "2"], [1.5, 2.0]),
+        ("chosen", "", None), ("chosen", "9", 9), ("inner", "depth: 5", {"depth": 5}),
+        ("weights", "{b: 1}", {"b": 1.0}),
+        ("names", [], []), ("text", "", ""),
     ],
 )  # fmt: skip
-def test_a_widget_for_every_kind_of_parameter(name: str, widget: type) -> None:
-    values = Kinds()
-    assert type(forms._control(name, Kinds.model_fields[name], getattr(values, name))) is widget
+def test_every_kind_is_written_back_with_its_comments(
+    migration: Path, monkeypatch: pytest.MonkeyPatch, name: str, typed: object, written: object
+) -> None:
+    monkeypatch.setattr(catalog.entry("bias").load(), "Params", Kinds)
+    path = migration / "migration.yaml"
+    path.write_text(
+        path.read_text().replace("{min_group: 40}", f"\n    # why it is so\n    {name}: {KEPT.get(name, 'null')}")
+    )
+    form = guide("bias", migration).form()
+    assert form.set(name, typed), form.problem
+    assert open_migration(migration).audits["bias"] == {name: written}
+    assert getattr(guide("bias", migration).form().values, name) == getattr(Kinds(**{name: written}), name)
+    text = path.read_text()
+    assert "# why it is so" in text
+    assert "# agreed with the works council" in text
+
+
+KEPT = {
+    "large": 5, "size": "small", "ways": "[a]", "inner": "{depth: 4}", "weights": "{a: 2}", "names": "[x, y]",
+    "text": "hello", "chosen": 8,
+}  # fmt: skip
+"""What stands in the file before."""
+
+
+@pytest.mark.parametrize(("name", "typed"), [("weights", "{a: ["), ("inner", "depth: deep"), ("size", "huge")])
+def test_what_cannot_be_meant_is_refused_in_words(
+    migration: Path, monkeypatch: pytest.MonkeyPatch, name: str, typed: str
+) -> None:
+    monkeypatch.setattr(catalog.entry("bias").load(), "Params", Kinds)
+    path = migration / "migration.yaml"
+    path.write_text(path.read_text().replace("min_group: 40", "tick: true"))
+    before, form = path.read_text(), guide("bias", migration).form()
+    assert not form.set(name, typed)
+    assert form.problem.startswith("Not written: ")
+    assert path.read_text() == before
+
+
+def test_what_the_parameters_cell_gives_is_not_changed_behind_its_back(migration: Path) -> None:
+    before = (migration / "migration.yaml").read_text()
+    form = guide("bias", migration, {"min_group": 45}).form()
+    control = form.widget().children[0].children[0]
+    control.value = 50
+    assert "given in the parameters cell" in form.problem
+    assert (migration / "migration.yaml").read_text() == before
 
 
 @pytest.mark.parametrize(
