@@ -12,11 +12,13 @@ import pytest
 from conftest import Journey
 
 from workbench import catalog, places, store
+from workbench.catalog.discovery import every as every_entry
 from workbench.evidence import Status
 from workbench.runner import read_notebook
 
 BOOKS = sorted(places.notebooks().glob("*.ipynb"))
-ENTRIES = {entry.stem: entry for entry in catalog.discover()}
+ENTRIES = {entry.stem: entry for entry in every_entry() if entry.notebook}
+JOURNEY = [path for path in BOOKS if path.stem in {entry.stem for entry in catalog.discover()}]
 
 Cell = dict[str, Any]
 
@@ -26,10 +28,12 @@ def cells(path: Path, kind: str) -> list[Cell]:
 
 
 every = pytest.mark.parametrize("path", BOOKS, ids=lambda path: path.stem)
+of_the_journey = pytest.mark.parametrize("path", JOURNEY, ids=lambda path: path.stem)
 
 
 def test_there_is_a_notebook_for_every_question() -> None:
-    assert {path.stem for path in BOOKS} == {entry.stem for entry in catalog.discover()}
+    assert {path.stem for path in BOOKS} == set(ENTRIES)
+    assert {path.stem for path in JOURNEY} == {entry.stem for entry in catalog.discover()}
 
 
 @every
@@ -103,14 +107,14 @@ def test_the_notebooks_and_findings_it_names_are_there(path: Path) -> None:
 @pytest.mark.notebook
 def test_the_whole_journey_runs_unattended(journey: Journey) -> None:
     ended = {event["notebook"]: event["event"] for event in journey.events if event.get("notebook")}
-    assert ended == dict.fromkeys((path.stem for path in BOOKS), "done")
+    assert ended == dict.fromkeys((path.stem for path in JOURNEY), "done")
     run = store.runs(journey.folder)[0]
     assert run.state == "done"
     assert store.verify(run.folder) == ()
 
 
 @pytest.mark.notebook
-@every
+@of_the_journey
 def test_it_ran_to_its_end_and_left_its_evidence(path: Path, journey: Journey) -> None:
     part = store.runs(journey.folder)[0].folder / path.stem
     executed = nbformat.read(part / "notebook.ipynb", as_version=4)

@@ -55,13 +55,12 @@ class Entry:
 @functools.cache
 def discover() -> tuple[Entry, ...]:
     """Every audit, mover and overview, in the order of the journey; without what runs only when it is asked for."""
-    books = _books()
-    entries = [_entry(name, module, books) for name, module in _modules().items() if not _on_request(module)]
-    named = {entry.name for entry in entries}
+    books, modules = _books(), _modules()
+    entries = [_entry(name, module, books) for name, module in modules.items() if not _on_request(module)]
     entries += [
         Entry(name, number, int(number[0]), "overview", "Where do we stand, what blocks us, what is next?", "", path)
         for name, (number, path) in books.items()
-        if name not in named
+        if name not in modules
     ]
     return tuple(sorted(entries, key=lambda entry: (entry.number or "99", entry.name)))
 
@@ -69,7 +68,7 @@ def discover() -> tuple[Entry, ...]:
 @functools.cache
 def on_request() -> tuple[Entry, ...]:
     """What is no part of the journey, and runs by its name: modules that say ON_REQUEST."""
-    return tuple(_entry(name, module, {}) for name, module in _modules().items() if _on_request(module))
+    return tuple(_entry(name, module, _books()) for name, module in _modules().items() if _on_request(module))
 
 
 def every() -> tuple[Entry, ...]:

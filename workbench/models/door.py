@@ -6,12 +6,14 @@ import difflib
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 from workbench.models.options import Options
 from workbench.models.protocol import Model, ModelError
 from workbench.models.sandbox import CODE, DATA, protection
+from workbench.models.serving import threads_of
 from workbench.models.trust import Trust
 
 IN_HOST = ("pickle",)
@@ -37,9 +39,13 @@ def open_model(uri: str, *, folder: Path = Path(), **options: object) -> Model:
         _no_sections(uri, chosen)
     if uri.startswith(("column:", *NETWORK)):
         return cast("Model", _open(uri, folder, chosen))
-    if uri.startswith("python:") or chosen.host:
+    if uri.startswith("python:"):
         return _in_host(uri, folder, chosen)
     path = find(uri, folder)
+    if "threads" not in options:
+        chosen = replace(chosen, threads=threads_of(path))
+    if chosen.host:
+        return _in_host(uri, folder, chosen)
     from workbench.models.sniff import sniff
 
     if sniff(path).format in (*IN_HOST, *APART):

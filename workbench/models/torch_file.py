@@ -324,14 +324,17 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
     """
     import torch
 
+    from workbench.models.serving import SERVING, Serving
+    from workbench.models.serving_run import ServedModel
+
     path = Path(path)
     unknown = set(options) - {"inputs", "classes", "task"}
     if unknown:
         raise ModelError(f"a torch file takes the options inputs, classes, task; {sorted(unknown)} is none of them")
     try:
         refuse_code(path)
-        said = _extra(path, CARD)
-        compiled = _compiled(path) if said else None
+        said, serving = _extra(path, CARD), Serving.read(_extra(path, SERVING))
+        compiled = _compiled(path) if said and (serving is None or serving.engine != "portable") else None
         program = compiled or torch.export.load(path)
     except ModelError:
         raise
@@ -341,7 +344,12 @@ def open_torch(path: str | Path, **options: Any) -> TorchModel:
             "save it again with torch.export.save"
         ) from error
     if said:
-        return TorchModel(path, Card.from_plain(json.loads(said)), program, compiled=compiled is not None)
+        card, kernels = Card.from_plain(json.loads(said)), compiled is not None
+        return (
+            ServedModel(path, card, program, kernels, serving)
+            if serving
+            else TorchModel(path, card, program, compiled=kernels)
+        )
     return TorchModel(path, _declared(path, options), program, foreign=True)
 
 

@@ -25,7 +25,7 @@ OPS: dict[str, type[Op]] = {}
 class Op(nn.Module):
     """A module made from plain config, arrays and parts, and from nothing else.
 
-    arrays: registered as buffers under their names, as int64, bool or float64 tensors.
+    arrays: registered as buffers under their names, as tensors of their type; uint16 is the bits of bfloat16.
     """
 
     name: ClassVar[str]
@@ -42,7 +42,8 @@ class Op(nn.Module):
         for name, array in (arrays or {}).items():
             if not array.size:
                 raise ValueError(f"{self.name}: the array {name!r} is empty, which torch.export cannot write")
-            self.register_buffer(name, torch.from_numpy(np.array(array, order="C")))
+            held = torch.from_numpy(np.array(array, order="C"))
+            self.register_buffer(name, held.view(torch.bfloat16) if array.dtype == np.uint16 else held)
         self.parts = nn.ModuleList(parts)
 
     def __init_subclass__(cls) -> None:
@@ -61,7 +62,8 @@ class Op(nn.Module):
 def to_plain(op: Op, arrays: Arrays, prefix: str = "m") -> dict[str, Plain]:
     """The op as a JSON tree; its arrays are added to `arrays` under dotted names."""
     for name in op.arrays:
-        arrays[f"{prefix}.{name}"] = getattr(op, name).numpy()
+        held = getattr(op, name)
+        arrays[f"{prefix}.{name}"] = (held.view(torch.uint16) if held.dtype is torch.bfloat16 else held).numpy()
     parts: list[Plain] = [to_plain(part, arrays, f"{prefix}.{number}") for number, part in enumerate(op.parts)]  # type: ignore[arg-type]
     names: list[Plain] = list(op.arrays)
     return {"op": op.name, "config": op.config, "arrays": names, "parts": parts}
