@@ -80,17 +80,29 @@ def _connected(address: str) -> Any:
     kept = signal.getsignal(signal.SIGTERM)
     own: dict[str, Any] = {"object_store_memory": STORE, "include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception:
+            if address != "local":
+                raise
+            ray.shutdown()  # Ray gives its own processes 30 s to start, which a busy machine may not do at once
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except Exception as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise PlanError(
-            f"There is no Ray cluster at {address} ({said[0][:200]}): start one (`ray start --head`), correct "
-            "--ray-address or RAY_ADDRESS, or leave both out for one of this machine."
-        ) from error
+        raise PlanError(_unreached(address, error)) from error
     finally:
         with contextlib.suppress(ValueError):  # only the main thread may, and only there Ray changed it
             signal.signal(signal.SIGTERM, kept)
     return ray
+
+
+def _unreached(address: str, error: Exception) -> str:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    if address == "local":
+        return f"Ray could not be started on this machine ({said}): leave --engine ray out, or name a cluster."
+    return (
+        f"There is no Ray cluster at {address} ({said}): start one (`ray start --head`), correct --ray-address or "
+        f"{VARIABLE}, or leave both out for one of this machine."
+    )
 
 
 def _nodes(ray: Any) -> tuple[Node, ...]:

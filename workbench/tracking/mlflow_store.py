@@ -82,6 +82,7 @@ class Store:
         return self._known.get(identity, ("", ""))[0]
 
     def _write(self, record: Record, digest: str, parent: str = "") -> str:
+        digest = record.digest or digest
         known, before = self._known.get(record.identity, ("", ""))
         if before == digest:
             return known
@@ -111,6 +112,8 @@ class Store:
                     left.append(f"{file.name} ({file.stat().st_size / 1e6:,.0f} MB)")
                 else:
                     self.client.log_artifact(run, str(file), folder or None)
+        for name, text in record.texts.items():
+            self.client.log_text(run, text, name)
         tags = dict(record.tags) | ({LEFT_OUT: "too large to keep here: " + ", ".join(left)} if left else {})
         began = _ms(record.began)
         for points in _at_once(record.points, METRICS):

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from workbench import __version__, ledger, store
+from workbench.disclosure import protected
 from workbench.evidence import Evidence, Measure, Status
 from workbench.migration import Migration
 
@@ -36,7 +37,8 @@ class Point:
 class Record:
     """A run of MLflow's to be. identity: by which it is found again; children: runs below it.
 
-    files: to keep as artifacts, by the folder they go to ("" is the run's own).
+    files: to keep as artifacts, by the folder they go to ("" is the run's own); texts: the same, by name, of what is
+    on no disk; digest: of what it is made from, where that is not the whole of what is above it.
     """
 
     identity: str
@@ -49,6 +51,8 @@ class Record:
     points: tuple[Point, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
     children: tuple[Record, ...] = ()
 
 
@@ -95,7 +99,7 @@ def _journey(migration: Migration, run: store.Run) -> Record:
         | ({"workbench.taken_over": record.takeover.reason} if record.takeover else {}),
         files={"": tuple(path for path in (run.folder / store.RUN, run.folder / REPORT) if path.exists())},
         children=tuple(
-            _notebook(run, run.folder / name, evidence, lineage)
+            _notebook(run, run.folder / name, evidence, lineage, migration.privacy.minimum_cell)
             for name, evidence in parts.items()
             if evidence and name in own
         ),
@@ -114,9 +118,12 @@ def _told_before(migration: Migration, run: store.Run, part: str, origin: str) -
     return bool(origin) and any(origin in (one.run, one.parts.get(part)) for one in earlier if one.seq < run.record.seq)
 
 
-def _notebook(run: store.Run, part: Path, evidence: Evidence, lineage: Mapping[str, str]) -> Record:
+def _notebook(run: store.Run, part: Path, evidence: Evidence, lineage: Mapping[str, str], cell: int) -> Record:
+    """cell: the smallest count of rows that leaves the migration; the digests are of the evidence as it is stored."""
     assert run.record
     files = tuple(path for path in (part / store.EVIDENCE, part / REPORT) if path.exists())
+    told = protected(evidence, cell)
+    kept = files if told is evidence else tuple(path for path in files if path.name != store.EVIDENCE)
     sealed = {f"workbench.sha256.{path.name}": run.record.files[f"{part.name}/{path.name}"].sha256 for path in files}
     subjects = {f"workbench.sha256.{name}": digest for name, digest in evidence.subjects.items()}
     verdict = evidence.verdict
@@ -128,15 +135,17 @@ def _notebook(run: store.Run, part: Path, evidence: Evidence, lineage: Mapping[s
         evidence.started + timedelta(seconds=evidence.seconds),
         failed=verdict.status is Status.ERROR,
         params=evidence.params,
-        points=(Point("seconds", evidence.seconds), *_points(evidence)),
+        points=(Point("seconds", evidence.seconds), *_points(told)),
         tags=dict(lineage)
         | sealed
         | subjects
         | {"workbench.audit": evidence.audit, "workbench.question": evidence.question}
         | {"workbench.verdict": str(verdict.status), "workbench.sentence": verdict.sentence}
         | {"workbench.key": evidence.key}
+        | ({} if told is evidence else {"workbench.withheld": f"counts of fewer than {cell} rows"})
         | {f"workbench.environment.{name}": version for name, version in evidence.environment.items()},
-        files={"": files},
+        files={"": kept},
+        texts={} if told is evidence else {store.EVIDENCE: told.to_json()},
     )
 
 

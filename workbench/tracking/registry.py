@@ -19,6 +19,8 @@ from workbench.tracking.mlflow_store import Store
 from workbench.tracking.records import Planned, Record, value_of
 
 CANDIDATES = "candidate.pt2"
+PARTS = ("candidate", "serving")
+"""Names of the files that are the model: its program, its spec and weights, and how it is served."""
 MODEL = "model"
 """Folder of a run in which the files of a version lie."""
 ABOUT = "about.json"
@@ -55,7 +57,7 @@ def models(migration: Migration) -> Iterator[Known]:
     seen = set()
     found = (migration.folder / "models").rglob(CANDIDATES)
     for path in sorted(found, key=lambda path: (path.stat().st_mtime, str(path))):
-        beside = tuple(sorted(one for one in path.parent.iterdir() if one.is_file() and not one.name.startswith(".")))
+        beside = tuple(sorted(one for one in path.parent.iterdir() if one.is_file() and one.stem in PARTS))
         known = Known("candidate", store.seal_of(path).sha256, path.relative_to(migration.folder).as_posix(), beside)
         if known.sha256 not in seen:
             seen.add(known.sha256)

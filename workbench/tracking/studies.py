@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.migration import Migration
 from workbench.tracking.address import ARTIFACTS, HERE
@@ -16,9 +17,15 @@ from workbench.tracking.records import Planned, Point, Record
 
 CURVE = "curve.jsonl"
 RECIPE = "recipe.json"
+if TYPE_CHECKING:
+    from workbench.migrate.tune.journals import Ended, Journal
+
 EVENTS = "events.out.tfevents*"
 """What TensorBoard reads."""
+BOARD = "tensorboard"
 STEP = "epoch"
+FAILED = {"nan", "crashed", "memory", "slow", "killed"}
+"""How a trial ends that says nothing of what it tried."""
 
 
 def trainings(migration: Migration) -> Iterator[Planned]:
@@ -34,7 +41,7 @@ def trainings(migration: Migration) -> Iterator[Planned]:
 
 def _training(folder: Path, name: str) -> Record:
     epochs = _lines(folder / CURVE)
-    recipe = folder / RECIPE
+    recipe, board = folder / RECIPE, folder / BOARD
     # When it began is written once; when the curve grows, what was recorded of it keeps its time.
     began = datetime.fromtimestamp((recipe if recipe.exists() else folder / CURVE).stat().st_mtime, UTC)
     took = max((_number(one.get("seconds")) or 0.0 for one in epochs), default=0.0)
@@ -48,7 +55,52 @@ def _training(folder: Path, name: str) -> Record:
         params=_object(recipe),
         points=tuple(_points(epochs)),
         tags={"workbench.folder": name},
-        files={"": tuple(sorted({folder / CURVE, *folder.glob(RECIPE), *folder.glob(EVENTS)}))},
+        files={"": tuple(sorted({folder / CURVE, *folder.glob(RECIPE)})), BOARD: tuple(sorted(board.glob(EVENTS)))},
+    )
+
+
+def searches(migration: Migration) -> Iterator[Planned]:
+    """Each study of tuning, with a run below it for every trial that has ended."""
+    if not any((migration.folder / "models").glob("*/tuned")):
+        return
+    from workbench.migrate.tune.journals import studies
+
+    for study in studies(migration.folder):
+        name = f"{study.file.parent.relative_to(migration.folder).as_posix()} {study.name}"
+        trials = tuple(_trial(name, trial) for trial in study.trials)
+        whole = hashlib.sha256("".join(trial.digest for trial in trials).encode()).hexdigest()
+        yield Planned(f"study/{name}", whole, lambda name=name, study=study, trials=trials: _study(name, study, trials))  # type: ignore[misc]
+
+
+def _study(name: str, study: Journal, trials: tuple[Record, ...]) -> Record:
+    ended = [trial.ended for trial in trials]
+    states = Counter(trial.tags["workbench.state"] for trial in trials)
+    return Record(
+        f"study/{name}",
+        name,
+        "study",
+        min((trial.began for trial in trials), default=datetime.fromtimestamp(study.file.stat().st_mtime, UTC)),
+        max(ended, default=datetime.fromtimestamp(study.file.stat().st_mtime, UTC)),
+        params={"stage": study.stage},
+        tags={f"workbench.trials.{state}": str(count) for state, count in states.items()},
+        children=trials,
+    )
+
+
+def _trial(name: str, trial: Ended) -> Record:
+    values = (*trial.values.items(), *(("curve", value) for _, value in trial.curve))
+    steps = (*(0 for _ in trial.values), *(step for step, _ in trial.curve))
+    return Record(
+        f"study/{name}/{trial.number}",
+        f"trial {trial.number}",
+        "trial",
+        trial.began,
+        trial.ended or trial.began,
+        failed=trial.state in FAILED,
+        params=trial.params,
+        points=tuple(Point(what, value, step) for (what, value), step in zip(values, steps) if math.isfinite(value)),
+        tags={"workbench.state": trial.state} | ({"workbench.reason": trial.reason} if trial.reason else {}),
+        digest=hashlib.sha256(repr(trial).encode()).hexdigest(),
     )
 
 

@@ -59,7 +59,7 @@ def _synced(migration: Migration, where: Address, told: Callable[[str], None]) -
     opened = mlflow_store.opened(where, experiment, told)
     with mlflow_store.quietly():
         opened.learn()
-        for planned in (*journeys(migration), *studies.trainings(migration)):
+        for planned in (*journeys(migration), *studies.trainings(migration), *studies.searches(migration)):
             try:
                 new = opened.keep(planned)
             except store.StoreError as error:
