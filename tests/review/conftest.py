@@ -34,7 +34,7 @@ class Serving:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.loop, self.apps = folder, asyncio.new_event_loop(), list[Application]()
-        self._servers: list[HTTPServer] = []
+        self.servers: list[HTTPServer] = []
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
     def start(self, doors: Doors | None = None) -> str:
@@ -43,8 +43,8 @@ class Serving:
 
         async def listen() -> None:
             self.apps.append(application(self.folder, doors or Doors()))
-            self._servers.append(HTTPServer(self.apps[-1], max_body_size=LARGEST))
-            self._servers[-1].add_sockets(sockets)
+            self.servers.append(HTTPServer(self.apps[-1], max_body_size=LARGEST))
+            self.servers[-1].add_sockets(sockets)
 
         asyncio.run_coroutine_threadsafe(listen(), self.loop).result(30)
         return f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
@@ -55,7 +55,7 @@ class Serving:
 
     def __exit__(self, *_: object) -> None:
         async def stop() -> None:
-            for server in self._servers:
+            for server in self.servers:
                 server.stop()
                 await server.close_all_connections()
 
@@ -68,7 +68,12 @@ class Serving:
 
 
 @pytest.fixture
-def served(folder: Path) -> Iterator[Served]:
-    """Call it with doors to serve the folder; gives the address, without a slash at its end."""
+def serving(folder: Path) -> Iterator[Serving]:
     with Serving(folder) as serving:
-        yield serving.start
+        yield serving
+
+
+@pytest.fixture
+def served(serving: Serving) -> Served:
+    """Call it with doors to serve the folder; gives the address, without a slash at its end."""
+    return serving.start

@@ -9,6 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from workbench import __version__
+from workbench.ui import cli_review
+from workbench.ui.options import Folder, Json
+from workbench.ui.options import option as _option
 from workbench.ui.say import emit, failure, out
 
 app = typer.Typer(
@@ -19,15 +22,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help="Moves a legacy ML model and its data to PyTorch, and proves it was safe. Start with: workbench demo",
 )
-
-
-def _option(value: str, says: str, *names: str) -> Any:
-    """An option that takes a value: what kind of value, and what it says."""
-    return typer.Option(*names, metavar=value, help=says)
-
-
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="of the migration: it holds migration.yaml")]
-Json = Annotated[bool, typer.Option("--json", help="machine-readable output")]
 
 
 def _version(asked: bool) -> None:
@@ -275,7 +269,7 @@ def export(
         str,
         _option(
             "FORMAT",
-            "bundle, or one alone: junit, cyclonedx, oscal, openlineage, in-toto, model-signature or model-card",
+            "bundle, or one alone: junit, cyclonedx, oscal, openlineage, in-toto, model-signature, model-card or csv",
             "--format",
         ),
     ] = "bundle",
@@ -319,35 +313,7 @@ def schedule(
     schedules.schedule(wanted, how, output, as_json=as_json)
 
 
-@app.command(short_help="Serve the evidence to reviewers, behind a login")
-def review(
-    folder: Folder = Path(),
-    host: Annotated[str, _option("ADDRESS", "to listen on")] = "127.0.0.1",
-    port: Annotated[int, _option("PORT", "0 takes a free one")] = 8899,
-    url: Annotated[str, _option("URL", "under which people reach it, e.g. https://review.example.org/")] = "",
-    header: Annotated[str, _option("NAME", "a proxy in front says in this header who it is")] = "",
-    proxy: Annotated[list[str] | None, _option("ADDRESS", "the header is believed from; repeatable")] = None,
-    open_: Annotated[bool, typer.Option("--open", help="nobody logs in: for reading, on this machine only")] = False,
-) -> None:
-    """Serve the stored evidence to people who do not program: they log in by link, read, and sign a decision."""
-    from workbench.ui import reviewing
-
-    reviewing.review(folder, host, port, url, header, tuple(proxy or ()), nobody=open_)
-
-
-@app.command(short_help="A one-time link that lets a reviewer in")
-def invite(
-    login: Annotated[str, typer.Argument(metavar="LOGIN", help="of a person under `review` in migration.yaml")],
-    folder: Folder = Path(),
-    role: Annotated[str, _option("ROLE", "what they answer for: adds them to migration.yaml where they are not")] = "",
-    url: Annotated[str, _option("URL", "under which people reach the server")] = "http://127.0.0.1:8899/",
-    shut_out: Annotated[bool, typer.Option("--shut-out", help="end every session and link of theirs instead")] = False,
-    as_json: Json = False,
-) -> None:
-    """Make a link that lets a reviewer in, once, within a week; or shut them out."""
-    from workbench.ui import reviewing
-
-    reviewing.invite(folder, login, role, url, shut_out=shut_out, as_json=as_json)
+cli_review.add(app)
 
 
 @app.command(short_help="What this machine is, and can do at most")

@@ -6,11 +6,15 @@ import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from workbench.migration import FILE, Migration, open_migration
+from workbench.ui.review.hub import Hub, HubSessions
 from workbench.ui.review.people import Limiter, People
 from workbench.ui.review.reading import Pages
+
+Mode = Literal["invite", "header", "hub", "open"]
 
 
 class ReviewError(Exception):
@@ -21,15 +25,17 @@ class ReviewError(Exception):
 class Doors:
     """How people come in.
 
-    mode: "invite" (one-time links), "header" (a proxy in front says who it is) or "open" (nobody logs in, on this
-    machine only, for reading). header: the name of that header; proxies: addresses it is believed from.
+    mode: "invite" (one-time links), "header" (a proxy in front says who it is), "hub" (JupyterHub does) or "open"
+    (nobody logs in, on this machine only, for reading). header: the name of that header; proxies: addresses it is
+    believed from; hub: what JupyterHub told this service.
     url: how people reach the server from outside, e.g. https://review.example.org/credit/; "" for this machine only.
     """
 
-    mode: str = "invite"
+    mode: Mode = "invite"
     header: str = "X-Forwarded-User"
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     url: str = ""
+    hub: Hub | None = None
 
     @property
     def root(self) -> str:
@@ -79,6 +85,7 @@ class House:
     pages: Pages
     tries: Limiter
     writes: Limiter
+    hub: HubSessions | None = None
 
     def migration(self) -> Migration:
         """As its file says now; read again only when that changed, for reading it takes a tenth of a second."""

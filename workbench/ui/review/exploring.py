@@ -189,7 +189,7 @@ class Wire(WebSocketHandler, Exploring):
 
     async def _still_in(self) -> bool:
         """A session that was ended, or a person who was shut out, is so at once, also where a page is open."""
-        return await self.off(self._identified) is not None
+        return await self.identified() is not None
 
     def _refuse(self, kind: str) -> None:
         self.refused += 1

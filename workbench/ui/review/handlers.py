@@ -17,9 +17,10 @@ from workbench.ledger.entries import Verb
 from workbench.migration import Migration, MigrationError
 from workbench.ui.review import commenting
 from workbench.ui.review.doors import House
+from workbench.ui.review.hub import HubError
 from workbench.ui.review.judging import docket, judge, shown
 from workbench.ui.review.live import owner_of
-from workbench.ui.review.people import SESSION, Session
+from workbench.ui.review.people import Session
 from workbench.ui.review.reading import LINKS, choice, seen_of
 
 COOKIE = "workbench-review"
@@ -53,13 +54,22 @@ class Page(tornado.web.RequestHandler):
             raise tornado.web.HTTPError(HTTPStatus.MISDIRECTED_REQUEST)
         if self.house.doors.secure:
             self.set_header("Strict-Transport-Security", "max-age=31536000")
-        self.session = await self.off(self._identified)
+        self.session = await self.identified()
         if self.request.method == "POST" and self.session and not self.house.writes.allows(self.login):
             raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
         if self.session is None and self.needs_person and self.house.doors.mode != "open":
             if self.request.method not in ("GET", "HEAD"):
                 raise tornado.web.HTTPError(HTTPStatus.FORBIDDEN)
             self.redirect(self.house.doors.root + "login")
+
+    async def identified(self) -> Session | None:
+        """Who asks, as known at this moment."""
+        if self.house.hub is None:
+            return await self.off(self._identified)
+        try:
+            return await self.house.hub.session(self.get_cookie(COOKIE) or "")
+        except HubError as error:
+            raise tornado.web.HTTPError(HTTPStatus.BAD_GATEWAY, str(error)) from error
 
     def _identified(self) -> Session | None:
         doors = self.house.doors
@@ -69,6 +79,12 @@ class Page(tornado.web.RequestHandler):
             return Session(name, datetime.now(UTC).timestamp()) if known else None
         secret = self.get_cookie(COOKIE) or ""
         return self.house.people.session(secret) if doors.mode == "invite" and secret else None
+
+    def _cookie(self, name: str, value: str, seconds: int) -> None:
+        doors = self.house.doors
+        self.set_cookie(
+            name, value, path=doors.root, httponly=True, samesite="Lax", secure=doors.secure, max_age=seconds
+        )
 
     async def off(self, work: Callable[[], T]) -> T:
         """Work that reads files, beside the loop that serves everybody."""
@@ -113,6 +129,7 @@ _SORRY = {
     405: ("Not like this", "This address answers to another kind of request."),
     421: ("Wrong address", "This server is not reached under that name."),
     429: ("Too many tries", "Wait a minute, then try again."),
+    502: ("JupyterHub does not answer", "It knows who you are, and this server does not. Try again in a minute."),
     500: ("Something broke", "It has been written down for whoever runs this server. Nothing was decided or changed."),
 }
 
@@ -241,7 +258,10 @@ class Decide(Page):
     def _actor(self) -> ledger.Actor:
         if self.session is None:
             raise ledger.LedgerError("Nobody decides without logging in.")
-        issuer = ISSUER if self.house.doors.mode == "invite" else f"proxy:{self.house.doors.header}"
+        doors = self.house.doors
+        issuer = {"header": f"proxy:{doors.header}", "hub": f"jupyterhub:{doors.hub.client if doors.hub else ''}"}.get(
+            doors.mode, ISSUER
+        )
         return ledger.Actor(
             subject=self.session.login, issuer=issuer, authenticated=datetime.fromtimestamp(self.session.began, UTC)
         )
@@ -262,62 +282,6 @@ class Revoke(Decide):
             await self._show(wrong=_sentence(error))
             return
         await self._show(said="Your decision is taken back. You can decide anew.")
-
-
-class Login(Page):
-    needs_person = False
-
-    async def get(self) -> None:
-        told: tuple[str, ...] = (
-            "Open the link you were sent: it lets you in once, and this browser then knows you.",
-            "If it was used already, or you have none, ask whoever runs the migration for a new one.",
-        )
-        if self.house.doors.mode == "header":
-            told = ("Log in through your organisation's page first: it tells this server who you are.",)
-        self.write(render.notice(self.bar(), "Please log in", told))
-
-
-class Logout(Page):
-    needs_person = False
-
-    async def post(self) -> None:
-        if secret := self.get_cookie(COOKIE):
-            await self.off(lambda: self.house.people.leave(secret))
-            await self.settings["live"].end_of(self.owner)
-        self.clear_cookie(COOKIE, path=self.house.doors.root)
-        self.redirect(self.house.doors.root + "login")
-
-
-class Invitation(Page):
-    needs_person = False
-
-    async def get(self, secret: str) -> None:
-        login = await self.off(lambda: self.house.people.invited(secret))
-        if not login:
-            self._used_up()
-            return
-        person = self.migration().review.people.get(login)
-        self.write(render.welcome(self.bar(), person.name if person and person.name else login, secret))
-
-    async def post(self, secret: str) -> None:
-        session = await self.off(lambda: self.house.people.enter(secret))
-        if not session:
-            self._used_up()
-            return
-        doors = self.house.doors
-        self.set_cookie(
-            COOKIE, session, path=doors.root, httponly=True, samesite="Lax", secure=doors.secure,
-            max_age=int(SESSION),
-        )  # fmt: skip
-        self.redirect(doors.root)
-
-    def _used_up(self) -> None:
-        # Only what does not work is counted: behind a proxy all reviewers come from one address.
-        if not self.house.tries.allows(str(self.request.remote_ip)):
-            raise tornado.web.HTTPError(HTTPStatus.TOO_MANY_REQUESTS)
-        self.set_status(HTTPStatus.GONE)
-        told = "A link lets one person in once, within a week. Ask whoever sent it for a new one."
-        self.write(render.notice(self.bar(), "This link no longer works", [told]))
 
 
 class Alive(Page):

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench import catalog, ledger, render, store
+from workbench.disclosure import protected
 from workbench.evidence import Status
 from workbench.migration import FILE, Migration, open_migration
 from workbench.render import words

@@ -22,9 +22,10 @@ from tornado.httpserver import HTTPServer
 
 from workbench import render
 from workbench.migration import open_migration
-from workbench.ui.review import exploring, messages
+from workbench.ui.review import entering, exploring, messages
 from workbench.ui.review import handlers as pages
 from workbench.ui.review.doors import Doors, House, ReviewError, check_doors
+from workbench.ui.review.hub import HubSessions
 from workbench.ui.review.live import Live
 from workbench.ui.review.people import Limiter, People
 from workbench.ui.review.reading import LINKS, Pages
@@ -36,7 +37,8 @@ LARGEST = 64 * 1024
 def application(folder: Path, doors: Doors) -> tornado.web.Application:
     """The tornado application; raises MigrationError if there is no migration in `folder`."""
     open_migration(folder)
-    house = House(folder, doors, People(folder), Pages(folder), Limiter(20, 60.0), Limiter(120, 60.0))
+    hub = HubSessions(doors.hub) if doors.hub else None
+    house = House(folder, doors, People(folder), Pages(folder), Limiter(20, 60.0), Limiter(120, 60.0), hub)
     root = doors.root
     handlers: list[Any] = [
         (rf"{root}", pages.Journey),
@@ -46,9 +48,10 @@ def application(folder: Path, doors: Doors) -> tornado.web.Application:
         (rf"{root}comments", pages.Comments),
         (rf"{root}decide", pages.Decide),
         (rf"{root}revoke", pages.Revoke),
-        (rf"{root}login", pages.Login),
-        (rf"{root}logout", pages.Logout),
-        (rf"{root}invite/([A-Za-z0-9_-]{{20,100}})", pages.Invitation),
+        (rf"{root}login", entering.Login),
+        (rf"{root}oauth_callback", entering.FromHub),
+        (rf"{root}logout", entering.Logout),
+        (rf"{root}invite/([A-Za-z0-9_-]{{20,100}})", entering.Invitation),
         (rf"{root}alive", pages.Alive),
     ]
     live = Live(folder, f"{root}explore/")
