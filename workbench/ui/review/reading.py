@@ -83,7 +83,8 @@ class Pages:
         found = store.latest(self.folder, name)
         assert found is not None
         held = ledger.current(ledger.read(self.folder).entries)
-        counted = ledger.applied(shown(open_migration(self.folder), found.evidence), held)
+        least = open_migration(self.folder).privacy.minimum_cell
+        counted = protected(ledger.applied(found.evidence, held), least)
         return render.page(counted, title=bar.migration, run=found.origin, bar=bar)
 
 
