@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench import catalog, ledger, render, store
-from workbench.disclosure import protected
 from workbench.evidence import Status
 from workbench.migration import FILE, Migration, open_migration
 from workbench.render import words
@@ -83,8 +82,7 @@ class Pages:
         found = store.latest(self.folder, name)
         assert found is not None
         held = ledger.current(ledger.read(self.folder).entries)
-        least = open_migration(self.folder).privacy.minimum_cell
-        counted = protected(ledger.applied(found.evidence, held), least)
+        counted = ledger.applied(shown(open_migration(self.folder), found.evidence), held)
         return render.page(counted, title=bar.migration, run=found.origin, bar=bar)
 
 
