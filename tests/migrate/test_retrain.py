@@ -31,6 +31,7 @@ from workbench.migrate.retraining.prepared import Prepared, prepare
 from workbench.migrate.retraining.recipe import Recipe, recipe_of
 from workbench.migrate.retraining.splitting import split
 from workbench.migrate.retraining.training import Diverged, answers_of, figures, train
+from workbench.migrate.retraining.worker import Processes
 from workbench.migration import Roles, Task
 from workbench.models import ModelError, open_model
 from workbench.models.edge import FIRST, UNKNOWN, EdgeColumn, EdgeSpec
@@ -231,10 +232,15 @@ def test_tabm_is_its_authors_tabm(binary: Prepared) -> None:
         assert torch.equal(ours(x), theirs(x))
 
 
-@pytest.mark.parametrize("task", list(TASKS))
 @pytest.mark.parametrize(
-    ("family", "embeddings"),
-    [("tabm", "piecewise"), ("tabm", "none"), ("mlp", "periodic"), ("realmlp", "periodic"), ("realmlp", "piecewise")],
+    ("task", "family", "embeddings"),
+    [
+        *((task, "tabm", "piecewise") for task in TASKS),
+        *((task, "realmlp", "periodic") for task in TASKS),
+        ("multiclass", "mlp", "periodic"),
+        ("binary", "tabm", "none"),
+        ("regression", "mlp", "piecewise"),
+    ],
 )
 def test_what_is_written_is_what_was_trained(rows: pd.DataFrame, task: str, family: Any, embeddings: Any) -> None:
     """`lifted` holds both against each other; here the raw rows go through the whole module as well."""
@@ -325,6 +331,44 @@ def test_it_stops_early_and_keeps_the_best_weights(binary: Prepared) -> None:
 def test_a_loss_that_is_no_number_ends_it_in_a_sentence(binary: Prepared) -> None:
     with pytest.raises(Diverged, match="lower learning_rate"):
         train(replace(SMALL, learning_rate=1e30, ema=0.0, epochs=20), binary)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_learns_the_same_a_little_rounded(binary: Prepared, precision: Any) -> None:
+    """On a CPU; not measured on a GPU."""
+    plain = train(replace(SMALL, ema=0.0), binary)
+    mixed = train(replace(SMALL, ema=0.0, precision=precision), binary)
+    assert mixed.best.check == pytest.approx(plain.best.check, abs=0.02)
+    assert mixed.best.check != plain.best.check
+    assert all(parameter.dtype == torch.float32 for parameter in mixed.module.parameters())
+
+
+def test_rows_of_weight_zero_teach_nothing(rows: pd.DataFrame) -> None:
+    """With labels turned in rows of weight 0, and the batch drawn from all, the network learns the rest."""
+    rng = np.random.default_rng(0)
+    turned = rng.random(len(rows)) < 0.6
+    frame = rows.assign(
+        heavy=np.where(turned, 0.0, 3.0),
+        bought=np.where(turned, np.where(rows.bought == "yes", "no", "yes"), rows.bought),
+    )
+    legacy = open_model("column:score", classes=["no", "yes"])
+    recipe = replace(SMALL, epochs=10, learning_rate=0.01)
+    roles = Roles(ignore=("kind", "price"))
+    weighted = prepare(legacy, frame, TASK, roles.model_copy(update={"weight": "heavy"}), distill=False)
+    assert weighted.fit.weight.mean() == pytest.approx(1.0)
+    assert train(recipe, weighted).best.metric > 0.75
+    plain = prepare(legacy, frame.drop(columns="heavy"), TASK, roles, distill=False)
+    assert train(recipe, plain).best.metric < 0.75
+    with pytest.raises(ModelError, match="weights in 'heavy'"):
+        prepare(legacy, frame.assign(heavy=-1.0), TASK, roles.model_copy(update={"weight": "heavy"}))
+
+
+def test_several_machines_need_a_place_to_meet(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="give address"):
+        Processes(2, machines=2)
+    command = Processes(4, 2, "first:29400").command(tmp_path, "")
+    assert command[:2] == ["--nnodes=2", "--rdzv-backend=c10d"]
+    assert command[-3:] == ["-m", "workbench.migrate.retraining.worker", str(tmp_path)]
 
 
 class Stop(Exception):

@@ -23,7 +23,7 @@ from workbench.migrate.retraining.checkpoint import CHECKPOINT, curve_of
 from workbench.migrate.retraining.prepared import Prepared, prepare
 from workbench.migrate.retraining.recipe import Recipe
 from workbench.migrate.retraining.training import Trained, train
-from workbench.migrate.retraining.worker import put, train_together
+from workbench.migrate.retraining.worker import ROWS, Processes, put, train_together
 from workbench.migration import Migration, Roles, Task, open_migration, update
 from workbench.models import ModelError, open_model
 
@@ -102,7 +102,8 @@ def test_two_processes_learn_what_one_learns(prepared: Prepared, tmp_path: Path)
     recipe = replace(RECIPE, dropout=0.0, epochs=5, batch_size=200)
     alone = train(recipe, prepared)
     heard: list[int] = []
-    train_together(recipe, prepared, tmp_path, 2, lambda epoch: heard.append(epoch.epoch), "cpu")
+    train_together(recipe, prepared, tmp_path, Processes(2), lambda epoch: heard.append(epoch.epoch), "cpu")
+    assert not (tmp_path / ROWS).exists()
     shared = train(recipe, prepared, folder=tmp_path, device="cpu")
     assert [epoch.epoch for epoch in shared.curve] == [1, 2, 3, 4, 5]
     assert heard == sorted(heard)
@@ -116,7 +117,7 @@ def test_two_processes_learn_what_one_learns(prepared: Prepared, tmp_path: Path)
 def test_processes_that_fail_say_why(prepared: Prepared, tmp_path: Path) -> None:
     recipe = replace(RECIPE, learning_rate=1e30, ema=0.0)
     with pytest.raises(ModelError, match=r"in 1 processes ended with code 1.*Diverged"):
-        train_together(recipe, prepared, tmp_path, 1, lambda epoch: None, "cpu")
+        train_together(recipe, prepared, tmp_path, Processes(1), lambda epoch: None, "cpu")
 
 
 # --------------------------------------------------------------------------- judged by the audits as any candidate

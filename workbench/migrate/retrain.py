@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,7 +72,9 @@ class Params(audit.Params):
     seed: int = Field(0, description="of the rows held back, the weights and the order of rows")
     rows: int = Field(200_000, ge=100, description="training rows at most; a seeded sample beyond that")
     held_out: float = Field(0.2, gt=0, lt=1, description="share of the rows that says when to stop")
-    processes: int = Field(1, ge=1, le=64, description="that share the training on this machine, one for each GPU")
+    processes: int = Field(1, ge=1, le=64, description="that share the training on a machine, one for each GPU")
+    machines: int = Field(1, ge=1, le=1_000, description="that share the training, each seeing this folder")
+    address: str = Field("", description="HOST:PORT of this machine, where several meet")
     device: str = Field("", description="cpu, cuda or cuda:1; left out, a GPU where there is one")
     more: tuple[str, ...] = Field((), description="other choices of the recipe, e.g. width=256, ema=0.999")
 
@@ -129,14 +132,19 @@ def _trained(
     from workbench.migrate.retraining import training
     from workbench.migrate.retraining.prepared import prepare
     from workbench.migrate.retraining.progress import Progress
-    from workbench.migrate.retraining.worker import train_together
+    from workbench.migrate.retraining.worker import Processes, train_together
 
     frame = train.sample(params.rows, params.seed)
+    sampled = (f"{len(frame):,} of {train.rows:,} training rows are used, a seeded sample",)
     distill = params.distill > 0
     prepared = prepare(legacy, frame, task, roles, held_out=params.held_out, seed=params.seed, distill=distill)
+    prepared = replace(prepared, notes=(*(sampled if len(frame) < train.rows else ()), *prepared.notes))
     progress = Progress(recipe.epochs, prepared.card.task)
-    if params.processes > 1:
-        train_together(recipe, prepared, home, params.processes, progress, params.device)
+    shared = Processes(params.processes, params.machines, params.address)
+    if shared.count > 1:
+        if shared.machines > 1:
+            progress.say(f"on each other machine: torchrun {' '.join(shared.command(home.resolve(), params.device))}")
+        train_together(recipe, prepared, home.resolve(), shared, progress, params.device)
     trained = training.train(recipe, prepared, folder=home, told=progress, device=params.device)
     progress.end(trained.best)
     return prepared, trained
@@ -144,5 +152,5 @@ def _trained(
 
 def _key(legacy: Model, train: Rows, task: Task, roles: Roles, params: Params) -> str:
     said = [legacy.fingerprint, train.fingerprint, task.model_dump_json(), roles.model_dump_json()]
-    chosen = params.model_dump_json(exclude={"processes", "device"})
+    chosen = params.model_dump_json(exclude={"processes", "machines", "address", "device"})
     return hashlib.sha256("\n".join([*said, chosen]).encode()).hexdigest()[:16]

@@ -65,7 +65,7 @@ class Kept:
             self.note = f"{CHECKPOINT} could not be read: training began anew"
             return None
         if found.get("key") != self.key:
-            self.note = f"{CHECKPOINT} is of another recipe, other rows or another torch: training began anew"
+            self.note = f"{CHECKPOINT} is of another recipe, other rows, libraries or device: training began anew"
             return None
         return found
 

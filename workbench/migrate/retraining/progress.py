@@ -29,6 +29,10 @@ class Progress:
             self._drawn = now
             self._draw(epoch, self.said(epoch))
 
+    def say(self, text: str) -> None:
+        """A line that stays above the bar."""
+        print(text, flush=True)
+
     def end(self, best: Epoch) -> None:
         self._draw(best, f"best of its epochs: {self.said(best)}")
         if self._place is None and sys.stderr.isatty():

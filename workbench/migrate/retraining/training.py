@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tabm
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -97,7 +98,7 @@ class _Run:
 
     def __init__(self, recipe: Recipe, prepared: Prepared, device: torch.device, ranks: Ranks) -> None:
         self.recipe, self.card, self.device, self.ranks = recipe, prepared.card, device, ranks
-        self.key = f"{recipe.key} {prepared.fingerprint} {torch.__version__} {device.type}"
+        self.key = f"{recipe.key} {prepared.fingerprint} {torch.__version__} {tabm.__version__} {device.type}"
         features = prepared.features(scaling_of(recipe))
         mean, scale = prepared.scale
         self.fit = _Side(features.of(prepared.fit.numbers, prepared.fit.codes), prepared.fit, device)

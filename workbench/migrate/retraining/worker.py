@@ -1,8 +1,8 @@
 """Several processes on one training: `torchrun ... -m workbench.migrate.retraining.worker FOLDER`.
 
 FOLDER, which every machine sees, holds `rows.npz` and `recipe.json`, as the retrain mover writes them. What the
-processes leave there is what one process would leave; the mover then reads it back. On one machine the mover starts
-them itself (audits.retrain.processes).
+processes leave there is what one process would leave; the mover then reads it back. The mover starts those of its own
+machine, and says what to start on the others (`Processes`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.migrate.retraining.checkpoint import RECIPE, Epoch, curve_of, put_recipe
@@ -27,6 +28,33 @@ LOOK = 0.2
 """Seconds between two looks at what the processes have written."""
 
 
+@dataclass(frozen=True)
+class Processes:
+    """each: of a machine; machines: how many share the training; address: HOST:PORT of the first one, where they meet.
+
+    Raises ValueError for several machines without an address.
+    """
+
+    each: int = 1
+    machines: int = 1
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        if self.machines > 1 and not self.address:
+            raise ValueError(f"{self.machines} machines must meet somewhere: give address, the first one's HOST:PORT")
+
+    @property
+    def count(self) -> int:
+        return self.each * self.machines
+
+    def command(self, folder: Path, device: str) -> list[str]:
+        """What torchrun takes, the same on every machine."""
+        meet = [f"--nnodes={self.machines}", "--rdzv-backend=c10d", f"--rdzv-endpoint={self.address}", "--rdzv-id=1"]
+        how = meet if self.machines > 1 else ["--standalone"]
+        worker = ["-m", "workbench.migrate.retraining.worker", str(folder), *([device] if device else [])]
+        return [*how, f"--nproc-per-node={self.each}", *worker]
+
+
 def put(folder: Path, recipe: Recipe, prepared: Prepared) -> None:
     """What the processes of a training read."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -35,23 +63,31 @@ def put(folder: Path, recipe: Recipe, prepared: Prepared) -> None:
 
 
 def train_together(
-    recipe: Recipe, prepared: Prepared, folder: Path, processes: int, told: Callable[[Epoch], None], device: str = ""
+    recipe: Recipe,
+    prepared: Prepared,
+    folder: Path,
+    processes: Processes,
+    told: Callable[[Epoch], None],
+    device: str = "",
 ) -> None:
-    """Train by `processes` of this machine, the result left in the folder. Raises ModelError with their last words."""
+    """Train by several processes, the result left in the folder; the rows are not. Raises ModelError with the reason.
+
+    With several machines it waits until the same command runs on each of the others.
+    """
     put(folder, recipe, prepared)
     (folder / WHY).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command += ["-m", "workbench.migrate.retraining.worker", str(folder), *([device] if device else [])]
+    command = [sys.executable, "-m", "torch.distributed.run", *processes.command(folder, device)]
     with (folder / SAID).open("w", encoding="utf-8") as said:
-        running = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=_environment(processes))
+        running = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=_environment(processes.each))
         try:
             _follow(running, folder, told)
         finally:
             running.terminate()
             running.wait()
+            (folder / ROWS).unlink(missing_ok=True)
     if running.returncode:
         why = (folder / WHY).read_text("utf-8") if (folder / WHY).exists() else f"{folder / SAID} says more"
-        raise ModelError(f"training in {processes} processes ended with code {running.returncode}: {why}")
+        raise ModelError(f"training in {processes.count} processes ended with code {running.returncode}: {why}")
 
 
 def _environment(processes: int) -> dict[str, str]:
