@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -41,9 +42,38 @@ def test_a_copy_moves_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.05 < one.value / (2 * hardware.LARGE / min(times) / 1e9) < 20
 
 
+def test_each_accelerator_is_used_or_says_what_it_takes() -> None:
+    import torch
+
+    found = {one.name: one for one in hardware.accelerators()}
+    assert len(found) == 5
+    assert all(bool(one.needs) != bool(one.found) or "device" in one.found for one in found.values())
+    cuda = torch.cuda.is_available() and torch.version.hip is None
+    assert (not found["NVIDIA GPU (CUDA)"].needs) == cuda
+    amx = "amx_tile" in Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else False
+    assert not (amx and found["bfloat16 on the processor"].needs)
+
+
+def test_the_journeys_page_measures_a_machine_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.ui import hardware as page
+
+    first = page.machine(tmp_path)
+    kept = tmp_path / ".workbench" / page.KEPT
+    figures = json.loads(kept.read_text())["ceilings"]
+    monkeypatch.setattr(page, "measured", lambda seconds: pytest.fail("it was measured already"))
+    again = page.machine(tmp_path)
+    told = {row[0]: row[1] for row in again.table.rows}
+    [float32] = [one for one in figures if one["what"] == "matrix product, float32" and one["value"] is not None][:1]
+    assert told["matrix product, float32"] == f"{float32['value']:,.1f}"
+    assert [row[0] for row in first.table.rows] == [row[0] for row in again.table.rows]
+    kept.write_text('{"facts": [')
+    with pytest.raises(pytest.fail.Exception):
+        page.machine(tmp_path)
+
+
 def test_the_command_tells_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hardware", "--seconds", "0.02", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {"facts", "memory", "ceilings"} == set(told)
+    assert {"facts", "memory", "ceilings", "accelerators"} == set(told)
     assert main(["hardware", "--seconds", "0.02"]) == 0
     assert "matrix product, float32" in capsys.readouterr().out

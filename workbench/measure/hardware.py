@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +46,61 @@ def ceilings(seconds: float = 0.3) -> tuple[Ceiling, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True)
+class Accelerator:
+    """A kind of device torch can compute on. found: what there is of it here; needs: what it would take, "" if it is
+    used."""
+
+    name: str
+    found: str
+    needs: str = ""
+
+
+def accelerators() -> tuple[Accelerator, ...]:
+    """What torch computes on here, and what each other kind would take; opens no device."""
+    import torch
+
+    build = f"torch {torch.__version__} as installed"
+    hip, cuda = torch.version.hip is not None, torch.cuda.is_available()
+    names = ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())) if cuda else ""
+    intel = hasattr(torch, "xpu") and torch.xpu.is_available()
+    apple = torch.backends.mps.is_available()
+    return (
+        Accelerator("NVIDIA GPU (CUDA)", names, "")
+        if cuda and not hip
+        else Accelerator("NVIDIA GPU (CUDA)", "", lacking()),
+        Accelerator("AMD GPU (ROCm)", names, "")
+        if cuda and hip
+        else Accelerator(
+            "AMD GPU (ROCm)",
+            "a device (/dev/kfd)" if Path("/dev/kfd").exists() else "",
+            "it takes an AMD GPU with its ROCm driver, and torch's build for ROCm",
+        ),
+        Accelerator(
+            "Intel GPU (XPU)",
+            build if intel else "",
+            "" if intel else "it takes an Intel GPU, its driver, and torch's XPU build",
+        ),
+        Accelerator(
+            "Apple GPU (MPS)",
+            build if apple else "",
+            "" if apple else "it takes macOS on Apple silicon, with torch's macOS build",
+        ),
+        _matrix_units(),
+    )
+
+
+def _matrix_units() -> Accelerator:
+    """Of the processor: what makes bfloat16 faster than float32 there."""
+    from workbench.measure.speed.environment import environment
+
+    flags = [flag for flag in ("amx_tile", "avx512_bf16") if flag in environment()["instructions"].split()]
+    needs = (
+        "" if flags else "it takes a processor with AMX or AVX-512 BF16; without it bfloat16 is no faster than float32"
+    )
+    return Accelerator("bfloat16 on the processor", " ".join(flags), needs)
+
+
 def lacking() -> str:
     """Why torch uses no GPU here, and what it would take, in a clause."""
     import torch
@@ -53,7 +109,7 @@ def lacking() -> str:
 
     if torch.version.cuda is None:
         seen = "there is one, but this" if gpu() else "none was found, and this"
-        return f"{seen} torch was built for processors only (install a CUDA build of torch {torch.__version__})"
+        return f"{seen} torch was built for processors only (install a CUDA build of torch {torch.__version__.partition('+')[0]})"
     return "its driver does not answer" if gpu() else "none was found; it takes an NVIDIA GPU and its driver"
 
 

@@ -66,7 +66,7 @@ def searches(migration: Migration) -> Iterator[Planned]:
     from workbench.migrate.tune.journals import studies
 
     for study in studies(migration.folder):
-        name = f"{study.file.parent.relative_to(migration.folder).as_posix()} {study.name}"
+        name = f"{study.file.parent.relative_to(migration.folder).as_posix()} {study.stage}"
         trials = tuple(_trial(name, trial) for trial in study.trials)
         whole = hashlib.sha256("".join(trial.digest for trial in trials).encode()).hexdigest()
         yield Planned(f"study/{name}", whole, lambda name=name, study=study, trials=trials: _study(name, study, trials))  # type: ignore[misc]

@@ -1,29 +1,107 @@
-"""The command `hardware`: what this machine is, and what it can do at most."""
+"""The command `hardware`, and what the journey's page shows of it: what this machine is, and what it can do at most."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
+from workbench import store
+from workbench.evidence import Cell
+from workbench.ui.listing import Listing
 from workbench.ui.say import emit, note, out
 
 LABELS = ("processor", "instructions", "cores", "cpu limit", "memory limit", "governor", "load (1, 5, 15 min)")
+KEPT = "hardware.json"
+QUICK = 0.1
+"""Seconds for each figure of the journey's page, which is measured once for a machine."""
+Told = Mapping[str, Any]
+"""facts, memory, ceilings and accelerators as plain data."""
 
 
 def hardware(seconds: float, *, as_json: bool) -> None:
-    from workbench.measure import hardware as machine
-    from workbench.measure.speed.environment import environment
-
     if not as_json:
         note("Measuring; a machine that is otherwise idle tells the truth ...")
-    facts, memory, ceilings = environment(), machine.memory(), machine.ceilings(seconds)
-    emit({"facts": facts, "memory": memory, "ceilings": [asdict(one) for one in ceilings]}, as_json)
+    told = measured(seconds)
+    emit(told, as_json)
     if as_json:
         return
     for label in LABELS:
-        out(f"{label:<22} {facts.get(label, 'unknown')}", hang=23)
-    for name, size in memory.items():
+        out(f"{label:<22} {told['facts'].get(label, 'unknown')}", hang=23)
+    for name, size in told["memory"].items():
         out(f"{'memory of ' + name:<22} {size / 2**30:,.1f} GiB", hang=23)
     out()
-    for one in ceilings:
-        told = f"{one.value:,.1f} {one.unit}" if one.value is not None else f"not assessed: {one.why}"
-        out(f"{one.what:<28} {told:<18} {one.device}" if one.value is not None else f"{one.device:<22} {told}", hang=23)
+    for one in told["ceilings"]:
+        shown = _ceiling(one)
+        out(f"{one['what']:<28} {shown:<18} {one['device']}" if one["value"] is not None else
+            f"{one['device']:<22} {shown}", hang=23)  # fmt: skip
+    out()
+    for one in told["accelerators"]:
+        out(f"{one['name']:<26} {_accelerator(one)}", hang=27)
+
+
+def measured(seconds: float) -> Told:
+    """Now, on this machine. seconds: for each figure."""
+    from workbench.measure import hardware as machine
+    from workbench.measure.speed.environment import environment
+
+    return {
+        "facts": environment(),
+        "memory": machine.memory(),
+        "ceilings": [asdict(one) for one in machine.ceilings(seconds)],
+        "accelerators": [asdict(one) for one in machine.accelerators()],
+    }
+
+
+def machine(folder: Path) -> Listing:
+    """What this machine is and can do at most; its ceilings as they were measured the first time it was asked.
+
+    folder: of the migration; a store that cannot be written is passed over.
+    """
+    told = _kept(folder / ".workbench" / KEPT)
+    return Listing.of(("what", "here", "unit", "where"), _rows(told))
+
+
+def _kept(path: Path) -> Told:
+    """The figures of this very machine and torch, measured where they are not kept yet."""
+    from workbench.measure.speed.environment import environment
+
+    now = environment()
+    try:
+        known: Told = json.loads(path.read_bytes())
+        same = all(known["facts"].get(name) == now.get(name) for name in ("machine", "torch", "cpu limit", "cores"))
+        if same and {"memory", "ceilings", "accelerators"} <= known.keys():
+            return {**known, "facts": now}
+    except (OSError, ValueError, KeyError, AttributeError):
+        pass
+    told = measured(QUICK)
+    try:
+        store.write(path, json.dumps(told))
+    except store.StoreError:
+        return told
+    return told
+
+
+def _rows(told: Told) -> Iterator[Mapping[str, Cell]]:
+    for label in LABELS:
+        yield {"what": label, "here": told["facts"].get(label, "unknown"), "unit": "", "where": "machine"}
+    for name, size in told["memory"].items():
+        yield {"what": "memory", "here": f"{size / 2**30:,.1f}", "unit": "GiB", "where": name}
+    for one in told["ceilings"]:
+        if one["value"] is not None:
+            shown = f"{one['value']:,.1f}"
+            yield {"what": one["what"], "here": shown, "unit": one["unit"], "where": one["device"]}
+    for one in told["accelerators"]:
+        yield {"what": one["name"], "here": _accelerator(one), "unit": "", "where": "accelerator"}
+
+
+def _ceiling(one: Told) -> str:
+    return f"{one['value']:,.1f} {one['unit']}" if one["value"] is not None else f"not assessed: {one['why']}"
+
+
+def _accelerator(one: Told) -> str:
+    if not one["needs"]:
+        return f"used: {one['found']}"
+    return f"not used{', though there is ' + one['found'] if one['found'] else ''}: {one['needs']}"

@@ -157,6 +157,12 @@ class Standing:
         )
         return Listing.of(columns, rows)
 
+    def machine(self) -> Listing:
+        """What this machine is, can do at most, and what each accelerator would take; measured once, then kept."""
+        from workbench.ui.hardware import machine
+
+        return machine(self.migration.folder)
+
     def _repr_markdown_(self) -> str:
         from workbench.render.text import SIGNS
         from workbench.render.words import STATUS
