@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import html
 import types
 import typing
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from workbench.migration import FILE, open_migration, update
 from workbench.ui.explore import cell
 
 UNSET = "not set"
+_NAMED = {"width": "120px", "justify_content": "flex-end", "margin": "2px 8px 2px 2px"}
 
 
 class Form:
@@ -81,8 +83,9 @@ class Form:
             control.observe(self._listener(name, said), "value")
             # Tags draw no name of their own.
             unnamed = isinstance(control, ipywidgets.TagsInput)
-            named = [ipywidgets.Label(name, layout={"min_width": "120px"})] if unnamed else []
-            rows.append(ipywidgets.HBox([*named, control, ipywidgets.Label(_meaning(field))]))
+            named = [ipywidgets.Label(name, layout=_NAMED)] if unnamed else []
+            meaning = ipywidgets.HTML(html.escape(_meaning(field)), layout={"flex": "1 1 0%", "min_width": "12em"})
+            rows.append(ipywidgets.HBox([*named, control, meaning]))
         return ipywidgets.VBox([*rows, said])
 
     def _listener(self, name: str, said: Any) -> Any:
@@ -119,6 +122,7 @@ def _control(name: str, field: FieldInfo, value: Any) -> Any:
     if typing.get_origin(kind) in (tuple, list, set, frozenset):
         allowed = [label for label, _ in _choices(typing.get_args(kind)[0])]
         tags = {"value": [str(item) for item in value or ()], "allow_duplicates": False, "allowed_tags": allowed}
+        tags |= {"layout": {"width": "176px"}}
         return ipywidgets.TagsInput(**(look | tags))
     if _is_nested(kind):
         return ipywidgets.Textarea(continuous_update=False, rows=4, **(look | {"value": _as_yaml(value)}))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workbench.evidence import Finding, Measure
 
 WIDE = {"description_width": "130px"}
 FIELD = {"width": "min(100%, 360px)"}
@@ -35,6 +38,21 @@ class Cell:
     def _ipython_display_(self) -> None:
         static = {"text/html": self._repr_html_(), "text/plain": repr(self)}
         display(static, self.widget if self.interactive else None)
+
+
+SAID = ("legacy", "interval", "candidate", "interval ", "change", " interval")
+"""Columns of `said`; two of one name would be taken for one."""
+
+
+def said(finding: Finding) -> Iterator[str | None]:
+    """The pair and its change in words, each with its interval."""
+    from workbench.render import words
+
+    for name in ("legacy", "candidate", "change"):
+        one: Measure | None = getattr(finding, name)
+        signed = name == "change" and words.is_difference(finding)
+        yield words.measure(one, signed) or None
+        yield words.interval(one, signed) or None
 
 
 def paragraph(text: str) -> str:

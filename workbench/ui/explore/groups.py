@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from workbench.audit import measured
-from workbench.evidence import Cell as Value
 from workbench.evidence import Chart, Evidence, Finding, Measure, Status, Table
 from workbench.measure import fairness, fairness_gaps
 from workbench.measure.fairness import Counts
@@ -78,10 +77,8 @@ class Picked:
 
     @property
     def table(self) -> Table:
-        columns = ("of", "rows", "legacy", "low", "high", "candidate", "low ", "high ", "change", " low", " high")
-        units = ("", "", *["share"] * 9)
-        rows = tuple(_line(finding) for finding in (*self.rates, *self.gaps))
-        return Table(title="The same as numbers", columns=columns, rows=rows, units=units)
+        rows = tuple((one.title, _n(one), *cell.said(one)) for one in (*self.rates, *self.gaps))
+        return Table(title="The same as numbers", columns=("of", "rows", *cell.SAID), rows=rows)
 
 
 class Groups(cell.Cell):
@@ -273,8 +270,5 @@ def _defined(measure: Measure | None) -> Measure | None:
     return None if measure is None or measure.value != measure.value else measure
 
 
-def _line(finding: Finding) -> tuple[Value, ...]:
-    sides: Sequence[Measure | None] = (finding.legacy, finding.candidate, finding.change)
-    numbers = [number for one in sides for number in ((one.value, one.low, one.high) if one else (None, None, None))]
-    n = next((one.n for one in sides if one), None)
-    return (finding.title, n, *numbers)
+def _n(finding: Finding) -> int | None:
+    return next((one.n for one in (finding.legacy, finding.candidate, finding.change) if one), None)

@@ -96,7 +96,7 @@ class Machines(cell.Cell):
     def at(self, scenario: str, wish: Wish) -> tuple[tuple[Finding, ...], Table, str]:
         """Figures, the same as a table, and what to know of them."""
         found = tuple(self.findings(scenario, wish))
-        columns = ("of", "legacy", "interval", "candidate", "interval ", "candidate / legacy", " interval")
+        columns = ("of", *cell.SAID[:4], "candidate / legacy", cell.SAID[5])
         rows = tuple((one.title, *_said(one)) for one in found)
         late = [side for side in SIDES if not self.service(scenario, side).highest(wish.level)[0] > 0]
         told = "".join(_too_late(side, wish) for side in late)
@@ -228,12 +228,14 @@ def _measure(need: Need, name: str, unit: str) -> Measure | None:
 
 
 def _said(finding: Finding) -> Iterator[str | None]:
-    from workbench.render import words
-
-    for one in (finding.legacy, finding.candidate, finding.change):
-        whole = one is not None and one.unit == WHOLE
-        yield (f"{one.value:,.0f}" if whole else words.measure(one)) or None if one else None
-        yield (f"{one.low:,.0f} to {one.high:,.0f}" if whole else words.interval(one)) or None if one else None
+    """As any pair, but machines are whole."""
+    if not any(one and one.unit == WHOLE for one in (finding.legacy, finding.candidate)):
+        yield from cell.said(finding)
+        return
+    for one in (finding.legacy, finding.candidate):
+        yield f"{one.value:,.0f}" if one else None
+        yield f"{one.low:,.0f} to {one.high:,.0f}" if one else None
+    yield from list(cell.said(finding))[4:]
 
 
 def _round(value: float) -> float:

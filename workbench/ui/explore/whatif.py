@@ -200,10 +200,14 @@ def looked_at(live: Live) -> dict[str, Any]:
         "distance": np.abs(before - scored.task.threshold) if before is not None and binary else None,
         "change": after - before if before is not None and after is not None else None,
         "flipped": np.asarray(sides[0] != sides[1]) if both else None,
-        "groups": {
-            name: scored.frame[name].astype(str).to_numpy() for name in scored.roles.protected if name in scored.frame
-        },
+        "groups": {name: _names(scored.frame[name]) for name in scored.roles.protected if name in scored.frame},
     }
+
+
+def _names(column: pd.Series) -> np.ndarray:
+    """Each row's group; a value of few rows could name a person, and is one of the few."""
+    found = merge_rare(split(column))
+    return np.array(found.labels, dtype=object)[found.codes]
 
 
 def _number(side: Side | None) -> np.ndarray | None:
