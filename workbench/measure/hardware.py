@@ -109,7 +109,8 @@ def lacking() -> str:
 
     if torch.version.cuda is None:
         seen = "there is one, but this" if gpu() else "none was found, and this"
-        return f"{seen} torch was built for processors only (install a CUDA build of torch {torch.__version__.partition('+')[0]})"
+        version = torch.__version__.partition("+")[0]
+        return f"{seen} torch was built for processors only (install a CUDA build of torch {version})"
     return "its driver does not answer" if gpu() else "none was found; it takes an NVIDIA GPU and its driver"
 
 
