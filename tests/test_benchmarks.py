@@ -148,7 +148,7 @@ def test_raw_categories_mislead_lightgbm_and_not_us(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of matplotlib, which shap imports
 def test_shap_is_wrong_about_categories_and_ours_is_not(tmp_path: Path) -> None:
     found = fidelity.hist_attribution(tmp_path)
-    assert found.off > 0.5
+    assert 9 < found.off < 11
     assert found.said == "its additivity check passes"
     assert found.ours_off < 1e-9
 

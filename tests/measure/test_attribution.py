@@ -11,6 +11,7 @@ import pytest
 from coalitions import brute_force
 
 from workbench.measure import attribution as at
+from workbench.measure.attribution import shapley
 from workbench.models import Input, Outputs, Piece
 
 RNG = np.random.default_rng(7)
@@ -132,6 +133,40 @@ def test_permutations_approach_the_exact_values():
     )
     assert many < 0.25 * few
     assert many < 0.05 * np.abs(exact).max()
+
+
+def test_permutations_of_a_network_are_held_against_all_coalitions_and_against_shaps_own():
+    """A small network: as many answers as shap's permutations take, half their error, and error bars that tell it."""
+    import shap
+
+    rng = np.random.default_rng(3)
+    names = tuple("abcdefgh")
+    first, second = rng.normal(size=(8, 16)), rng.normal(size=16)
+
+    def answer(frame: pd.DataFrame) -> np.ndarray:
+        return np.tanh(frame[list(names)].to_numpy() @ first) @ second
+
+    rows, background = (pd.DataFrame(rng.normal(size=(n, 8)), columns=list(names)) for n in (20, 40))
+    model = Plain(answer, names)
+    exact = at.attribute(model, rows, background, method="exact")
+    assert exact.error is None
+    found = at.attribute(model, rows, background, method="permutation", masks=17)
+    assert found.error is not None
+    assert found.additivity_error < 1e-9
+    off = np.abs(found.values - exact.values)
+    assert (off <= 4 * found.error).mean() > 0.99
+    masker = shap.maskers.Independent(background.to_numpy(), max_samples=40)
+    explainer = shap.explainers.Permutation(lambda X: answer(pd.DataFrame(X, columns=list(names))), masker, seed=0)
+    with shapley._plain_loops():
+        theirs = explainer(rows.to_numpy(), max_evals=17, silent=True).values
+    assert np.sqrt((off**2).mean()) < 0.5 * np.sqrt(((theirs - exact.values) ** 2).mean())
+    more = at.attribute(model, rows, background, method="permutation", masks=17 * 8)
+    assert more.error is not None
+    closer = np.abs(more.values - exact.values)
+    assert closer.mean() < 0.6 * off.mean()
+    # Of several permutations for each background row the error is told, not bounded: about 95 of 100 within two.
+    assert 0.9 < (closer <= 2 * more.error).mean() < 0.99
+    assert 0 < more.sampling_error < found.sampling_error
 
 
 def test_equal_arguments_ask_equal_rows_and_repeat_to_the_bit():

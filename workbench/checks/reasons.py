@@ -69,7 +69,8 @@ def _how(asked: Question, found: Found) -> Iterator[str]:
     yield f"{len(one.values):,} rows against {one.background:,} background rows, in {one.space}."
     for side, each in found.items():
         why = f" (exact values are not open to it: {each.inexact})" if each.inexact and each.method != "exact" else ""
-        yield f"The {side} model's values are {HOW[each.method]}{why}."
+        off = f"; their standard error is {each.sampling_error:.1%} of their size" if each.error is not None else ""
+        yield f"The {side} model's values are {HOW[each.method]}{off}{why}."
 
 
 def pairs(shares: Shares) -> Table:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workbench.measure.attribution.basics import Attributions, Space, explained_column, numbers, space_of
+from workbench.measure.attribution.basics import Attributions, Space, asker, explained_column, numbers, space_of
 from workbench.measure.attribution.ways import AdditiveWay, InexactError, TreeWay, exact_way
 from workbench.models import Label, Model, ModelError
 
@@ -40,7 +40,8 @@ def attribute(
     label per row or one for all; by default the second class of a binary model and each row's own answer of a
     multiclass one. method: "auto" is exact, at any size, for tree ensembles and additive models behind steps that
     treat columns one by one; else "exact" asks the model about all coalitions, where 2^M <= masks, and "permutation"
-    about antithetic permutations (exact up to second-order interactions), at least one. masks: coalitions per row.
+    about antithetic permutations (exact up to second-order interactions), at least one for each background row, with
+    standard errors. masks: coalitions per row and background row.
     Two models called with equal arguments are asked about equal rows.
 
     Raises ValueError if there are no rows, no features or a column is missing; UnansweredError if an answer is not a
@@ -97,14 +98,22 @@ def by_asking(
     seed: int,
     inexact: str,
 ) -> Attributions:
-    """Values from the model's answers to what-if rows, by the shap library."""
-    from workbench.measure.attribution.shapley import sampled_values, takes_all
+    """Values from the model's answers to what-if rows: about all coalitions, else along permutations."""
+    from workbench.measure.attribution.permutations import permuted_values
+    from workbench.measure.attribution.shapley import every_coalition, takes_all
 
     around, own = model.predict(background), model.predict(rows)
     space = space or space_of(model, around)
     base, output = numbers(around, space, model.classes), numbers(own, space, model.classes)
     exact = takes_all(method, rows.shape[1], masks)
-    values, evaluations = sampled_values(model, rows, background, space, base.shape[1], exact, masks, seed)
+    if exact:
+        values, evaluations = every_coalition(model, rows, background, space, base.shape[1])
+        errors = None
+    else:
+        pairs = max(1, masks // (2 * rows.shape[1] + 1))
+        values, errors, evaluations = permuted_values(
+            asker(model, space), rows, background, (output, base), pairs, seed
+        )
     column = explained_column(explained, model, output)
     at = np.arange(len(rows))
     return Attributions(
@@ -117,6 +126,7 @@ def by_asking(
         background=len(background),
         evaluations=evaluations,
         inexact=inexact,
+        error=None if errors is None else errors[at, :, column],
     )
 
 

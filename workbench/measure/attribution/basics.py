@@ -49,7 +49,8 @@ class Attributions:
     space: "log-odds" of P(positive); "margin", the sums before a link, of a softmax less their mean over the classes;
     "probability"; "value" of a regression; the 0/1 "decision" of a model that gives no score. method: "trees" and
     "additive" are exact for any background; "exact" asks about all coalitions, "permutation" about some.
-    evaluations: distinct what-if rows the model answered. inexact: why the first two ways were not open.
+    evaluations: distinct what-if rows the model answered. inexact: why the first two ways were not open. error: float64
+    [n, M], the standard error of values that were sampled.
     """
 
     features: tuple[str, ...]
@@ -61,6 +62,15 @@ class Attributions:
     background: int
     evaluations: int
     inexact: str = ""
+    error: Floats | None = None
+
+    @property
+    def sampling_error(self) -> float:
+        """Standard error of a value, root mean square over all, as a share of the values' own; 0 where exact."""
+        if self.error is None:
+            return 0.0
+        whole = float(np.sqrt((self.values**2).mean())) or 1.0
+        return float(np.sqrt((self.error**2).mean())) / whole
 
     @property
     def additivity_error(self) -> float:
@@ -94,6 +104,13 @@ class Rows:
     def distinct(self, column: int) -> int:
         """How many values a column has."""
         return len(self._values[column])
+
+
+def distinct(codes: Codes) -> tuple[Codes, NDArray[np.intp]]:
+    """Distinct rows and where each row is among them."""
+    packed = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1]))).ravel()
+    _, first, place = np.unique(packed, return_index=True, return_inverse=True)
+    return codes[first], place
 
 
 def space_of(model: Model, outputs: Outputs) -> Space:

@@ -1,4 +1,4 @@
-"""Shapley values of any model's answer to raw columns, by the shap library.
+"""Shapley values of any model's answer to raw columns from all coalitions, by the shap library.
 
 Interventional Shapley values (Lundberg and Lee 2017; Janzing et al. 2020): a column outside a coalition takes the
 values it has in the background rows. shap sees columns as codes, so text, dates and missing values are columns
@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from workbench.measure.attribution.basics import Ask, Codes, Floats, Rows, Space, asker
+from workbench.measure.attribution.basics import Ask, Codes, Floats, Rows, Space, asker, distinct
 from workbench.models import Model
 
 PLANNED = 20_000_000
@@ -34,33 +33,21 @@ def takes_all(method: str, features: int, masks: int) -> bool:
     return method == "exact" or (method == "auto" and features <= MOST_EXACT and 2**features <= masks)
 
 
-def sampled_values(
-    model: Model,
-    rows: pd.DataFrame,
-    background: pd.DataFrame,
-    space: Space,
-    outputs: int,
-    exact: bool,
-    masks: int,
-    seed: int,
+def every_coalition(
+    model: Model, rows: pd.DataFrame, background: pd.DataFrame, space: Space, outputs: int
 ) -> tuple[Floats, int]:
-    """Values [n, M, k] of the rows, and how many distinct what-if rows were asked, in turns of bounded memory.
-
-    exact: by all coalitions, else by antithetic permutations, `masks` coalitions a row.
-    """
+    """Values [n, M, k] of the rows, and how many distinct what-if rows were asked, in turns of bounded memory."""
     ask = asker(model, space)
     features = rows.shape[1]
-    once = 2 * features + 1
-    per_row = 2**features if exact else once * max(1, masks // once)
-    turn = int(max(1, min(1_000, PLANNED // (per_row * len(background) * features))))
+    turn = int(max(1, min(1_000, PLANNED // (2**features * len(background) * features))))
     values, asked = [], 0
-    for number, start in enumerate(range(0, len(rows), turn)):
+    for start in range(0, len(rows), turn):
         part = rows.iloc[start : start + turn]
         both = Rows(pd.concat([part, background], ignore_index=True))
-        explain = _shap(both.codes[: len(part)], both.codes[len(part) :], exact, per_row, seed + number)
-        found, distinct = _ask_once(explain, partial(_decoded, ask, both.frame), outputs)
+        explain = _shap(both.codes[: len(part)], both.codes[len(part) :])
+        found, many = _ask_once(explain, partial(_decoded, ask, both.frame), outputs)
         values.append(found)
-        asked += distinct
+        asked += many
     return np.concatenate(values), asked
 
 
@@ -83,8 +70,8 @@ def _ask_once(explain: Explain, ask: Callable[[Codes], Floats], outputs: int) ->
         return np.zeros((len(codes), outputs))
 
     explain(hear)
-    distinct, place = _distinct(np.concatenate(questions))
-    answers = ask(distinct)[place]
+    given, place = distinct(np.concatenate(questions))
+    answers = ask(given)[place]
     turn = iter(np.split(answers, np.cumsum([len(question) for question in questions])[:-1]))
     heard = iter(questions)
 
@@ -93,17 +80,10 @@ def _ask_once(explain: Explain, ask: Callable[[Codes], Floats], outputs: int) ->
             raise RuntimeError("shap asked other rows the second time: this version of shap is not supported")
         return next(turn)
 
-    return explain(reply), len(distinct)
+    return explain(reply), len(given)
 
 
-def _distinct(codes: Codes) -> tuple[Codes, NDArray[np.intp]]:
-    """Distinct rows and where each row is among them."""
-    packed = np.ascontiguousarray(codes).view(np.dtype((np.void, codes.dtype.itemsize * codes.shape[1]))).ravel()
-    _, first, place = np.unique(packed, return_index=True, return_inverse=True)
-    return codes[first], place
-
-
-def _shap(rows: Codes, background: Codes, exact: bool, evaluations: int, seed: int) -> Explain:
+def _shap(rows: Codes, background: Codes) -> Explain:
     """shap's explainer on codes, as a function of the function it explains."""
 
     # Where a row equals all of the background nothing can be exchanged: its values are 0, which shap cannot say.
@@ -118,12 +98,8 @@ def _shap(rows: Codes, background: Codes, exact: bool, evaluations: int, seed: i
 
             # Without max_samples shap silently keeps 100 rows of the background.
             masker = shap.maskers.Independent(background.astype(np.float64), max_samples=len(background))
-            plain: dict[str, Any] = {"link": _identity, "linearize_link": False}
-            if exact:
-                explainer = shap.explainers.Exact(answer, masker, **plain)
-            else:
-                explainer = shap.explainers.Permutation(answer, masker, seed=seed, **plain)
-            found = explainer(rows[varies].astype(np.float64), max_evals=evaluations, silent=True)
+            explainer = shap.explainers.Exact(answer, masker, link=_identity, linearize_link=False)
+            found = explainer(rows[varies].astype(np.float64), max_evals=2 ** rows.shape[1], silent=True)
         # shap drops the last axis of a single output.
         values = np.asarray(found.values, dtype=np.float64).reshape(int(varies.sum()), rows.shape[1], -1)
         whole = np.zeros((*rows.shape, values.shape[2]))
