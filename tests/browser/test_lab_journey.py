@@ -26,8 +26,10 @@ MOST_CLICKS = 6
 PATIENCE = 900_000
 COUNTED = """
 window.clicks = 0; window.keys = [];
-addEventListener('mousedown', event => { window.clicks += event.isTrusted ? event.detail || 1 : 0; }, true);
-addEventListener('keydown', event => { if (event.isTrusted && event.key !== 'Control') window.keys.push(event.key); }, true);
+addEventListener('mousedown', event => { window.clicks += event.isTrusted; }, true);
+addEventListener('keydown', event => {
+    if (event.isTrusted && event.key !== 'Control') window.keys.push(event.key);
+}, true);
 """
 
 

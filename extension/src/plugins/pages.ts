@@ -113,7 +113,8 @@ function place(app: JupyterFrontEnd, model: Model, restorer: ILayoutRestorer | n
       const id = `${namespace}-${args.migration}-${args.audit}-${args.run}`;
       let widget = tracker.find(one => one.id === id);
       if (!widget) {
-        widget = new MainAreaWidget({ content: kind.make(args) });
+        const content = kind.make(args);
+        widget = new MainAreaWidget({ content, ...(content instanceof IFrame ? { reveal: loaded(content) } : {}) });
         widget.id = id;
         widget.toolbar.hide();
         widget.title.icon = migrationIcon;
@@ -132,6 +133,12 @@ function place(app: JupyterFrontEnd, model: Model, restorer: ILayoutRestorer | n
     args: widget => known.get(widget) ?? {},
     name: widget => widget.id
   });
+}
+
+/** When the frame has its page: until then Lab shows that it is being loaded. */
+function loaded(frame: IFrame): Promise<void> {
+  const node = frame.node.querySelector('iframe')!;
+  return new Promise(resolve => node.addEventListener('load', () => resolve(), { once: true }));
 }
 
 function completed(given: ReadonlyPartialJSONObject, current: string): Args {
