@@ -6,7 +6,9 @@ Each ends in a finding or a sentence that says what to do. INDEX says where the 
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
 import pickle
 import re
 from collections.abc import Iterator
@@ -30,6 +32,10 @@ INDEX = {
         "test_runner.py::test_a_run_killed_at_any_moment_and_run_again_gives_the_same_evidence",
     ],
     "kernel killed": ["test_runner.py::test_a_killed_kernel_is_named_fast_with_its_cell"],
+    "out of memory in a model's process": [
+        "models/test_host.py::test_a_process_that_fails_ends_in_one_sentence",
+        f"{HERE}::test_a_model_that_runs_out_of_memory_is_one_finding_with_its_peak_and_the_rest_goes_on",
+    ],
     "disk full": [
         "test_store.py::test_disk_full_at_any_write_leaves_old_evidence_and_no_truncated_file",
         "test_store.py::test_a_run_is_refused_while_the_disk_is_nearly_full",
@@ -38,7 +44,26 @@ INDEX = {
         "test_store.py::test_a_second_process_is_refused_and_told_who_holds_it",
         "test_runner.py::test_while_one_run_goes_on_a_second_is_refused_and_ctrl_c_stops_it_clean",
     ],
+    "stale lock, reused pid, reboot": [
+        "test_store.py::test_stale_claims_are_told_apart_and_taken_over",
+        "test_store.py::test_a_killed_run_is_taken_over_and_that_is_recorded",
+        "test_store.py::test_a_claim_nobody_can_check_needs_a_person",
+    ],
+    "clock set back or forward": [
+        "test_store.py::test_a_clock_that_is_set_during_a_run_changes_no_duration_and_no_order_and_is_said",
+        "test_store.py::test_run_ids_sort_by_sequence_even_when_the_clock_goes_back",
+        "ledger/test_chain.py::test_a_clock_that_was_set_back_is_said_and_changes_no_order",
+        f"{HERE}::test_a_clock_that_is_set_during_a_run_is_a_warning_of_the_run",
+    ],
+    "read-only or vanished folder, no locks": [
+        "test_store.py::test_a_place_that_cannot_hold_a_run_is_refused_at_the_start_with_the_cause",
+        "test_store.py::test_a_folder_that_vanishes_during_a_run_is_named",
+        "ledger/test_chain.py::test_a_place_that_cannot_be_written_is_a_sentence_and_nothing_is_entered",
+        f"{HERE}::test_a_run_where_nothing_can_be_written_is_refused_before_any_notebook_starts",
+    ],
     "a flipped byte, a file that is gone": [
+        "ledger/test_bundle.py::test_one_byte_changed_anywhere_is_named_with_its_file",
+        "ledger/test_bundle.py::test_any_file_that_is_changed_removed_or_added_is_named",
         "ledger/test_chain.py::test_a_flipped_byte_of_evidence_or_run_is_named_with_its_file",
         "ledger/test_chain.py::test_every_flipped_byte_is_named",
         "ledger/test_chain.py::test_a_run_that_is_gone_and_a_ledger_that_is_gone_are_named",
@@ -60,7 +85,19 @@ INDEX = {
         "ledger/test_decisions.py::test_a_decision_on_what_was_shown_before_a_change_is_refused",
         "review/test_review_server.py::test_what_changed_since_it_was_shown_is_not_signed",
     ],
-    "paths that lead out": ["review/test_review_server.py::test_there_is_no_way_to_a_file"],
+    "cells that a spreadsheet would run": [
+        "render/test_text.py::test_spreadsheets_run_nothing",
+        "emit/test_emit.py::test_a_spreadsheet_runs_nothing_of_the_findings",
+    ],
+    "cells that turn up where they should not": [
+        "test_canary.py::test_no_cell_turns_up_in_anything_a_run_leaves",
+        "test_canary.py::test_what_a_model_says_of_a_row_when_it_breaks_is_not_repeated",
+        "test_disclosure.py::test_no_withheld_count_can_be_worked_out_from_its_line",
+    ],
+    "paths that lead out": [
+        "ledger/test_bundle.py::test_an_archive_that_would_harm_whoever_unpacks_it_is_refused",
+        "review/test_review_server.py::test_there_is_no_way_to_a_file",
+    ],
     "empty, corrupt or huge notebook": [
         "test_runner.py::test_a_notebook_that_cannot_be_executed_is_refused_with_what_to_do",
         "test_runner.py::test_a_huge_notebook_is_refused_without_reading_it",
@@ -84,6 +121,7 @@ INDEX = {
         "render/test_browser.py::test_hostile_names_are_text_in_the_page_and_in_the_charts",
         "data/test_open.py::test_hostile_column_names_stay_text",
         f"{HERE}::test_hostile_names_go_through_the_journey_as_text",
+        "emit/test_emit.py::test_hostile_names_are_text_in_every_format",
     ],
     "degenerate holdouts": [
         "audits/test_readiness.py::test_degenerate_tables_are_never_silently_fine",
@@ -388,6 +426,9 @@ def random(frame):
 
 def raises(frame):
     raise KeyError("a secret of row 17")
+
+def greedy(frame):
+    return np.ones((1 << 30,))[: len(frame)]
 """
 NAMED = {
     "nan": "no usable answer for 20 of 100 rows",
@@ -431,3 +472,59 @@ def test_a_benchmark_times_no_model_that_answers_wrongly(models: Path, tmp_path:
     findings = catalog.run(open_migration(folder), "benchmark", QUICK["benchmark"]).findings
     assert not [one for one in findings if one.status is Status.PASS]
     assert any("KeyError" in one.reason for one in findings)
+
+
+def test_a_model_that_runs_out_of_memory_is_one_finding_with_its_peak_and_the_rest_goes_on(
+    models: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "odd"
+    moved(folder, models, usual(100))
+    (folder / "wrong.py").write_text(WRONG)
+    path = folder / "migration.yaml"
+    greedy = f"{{uri: {models / 'candidate.pt2'}}}", "{uri: 'python:wrong:greedy', options: {memory_mb: 2000}}"
+    path.write_text(path.read_text().replace(*greedy))
+    migration = open_migration(folder)
+    found = catalog.run(migration, "parity").findings
+    told = [one for one in found if re.search(r"out of memory at \d+ MiB", one.reason)]
+    assert len(told) == 1, found
+    assert told[0].status in (Status.ERROR, Status.ABSENT)
+    assert "memory_mb" in told[0].reason
+    assert not [one for one in found if one.status is Status.PASS]
+    rest = catalog.run(migration, "readiness").findings
+    assert {one.status for one in rest} & {Status.PASS, Status.WARN}
+
+
+# --------------------------------------------------------------------------- clocks and places
+
+
+def test_a_clock_that_is_set_during_a_run_is_a_warning_of_the_run(
+    tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.runner import engine, journey
+
+    migration, told = moved(tmp_path / "odd", models, usual(30)), []
+    monkeypatch.setattr("workbench.store.writing._moved", lambda *_: -3600.0)
+    with store.open_run(migration.folder) as writer:
+        run = journey._Journey(migration, [], writer, False, told.append)
+        with engine.engine(engine.LOCAL, migration, 1, 10.0) as make:
+            run.go(make)
+    said = [event.text for event in told if event.event == "warning"]
+    assert len(said) == 1
+    assert "set back by 3,600 s" in said[0]
+
+
+@pytest.mark.parametrize(("code", "word"), [(errno.EROFS, "read-only"), (errno.ENOLCK, "has no locks")])
+def test_a_run_where_nothing_can_be_written_is_refused_before_any_notebook_starts(
+    code: int, word: str, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    folder = moved(tmp_path / "odd", models, usual(30)).folder
+    monkeypatch.setattr("workbench.store.writing.FileLock.acquire", refused)
+    assert main(["run", str(folder), "--progress", "plain"]) == 3
+    said = capsys.readouterr()
+    assert word in said.err
+    assert "Traceback" not in said.err
+    assert "21_readiness" not in said.out, "no notebook was started"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -390,3 +391,64 @@ def test_a_changed_run_json_is_no_longer_done(tmp_path: Path, spoil: str) -> Non
     path.write_text(path.read_text()[:-5] if spoil == "cut" else text)
     assert store.runs(tmp_path)[0].state == "crashed"
     assert store.verify(run.folder) != ()
+
+
+# ------------------------------------------------------------------------------------- clocks and places
+
+
+@pytest.mark.parametrize("hours", [-24, 5])
+def test_a_clock_that_is_set_during_a_run_changes_no_duration_and_no_order_and_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    finished(tmp_path, "bias")
+    with store.open_run(tmp_path) as run:
+        publish(run, key="k2")
+        real = datetime.now(UTC)
+
+        class Moved(datetime):
+            @classmethod
+            def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
+                return real + timedelta(hours=hours)
+
+        monkeypatch.setattr("workbench.store.writing.datetime", Moved)
+        record = run.finish()
+    assert 0 <= record.seconds < 60
+    assert record.clock_moved == pytest.approx(hours * 3600, abs=60)
+    with store.open_run(tmp_path) as after:
+        publish(after, key="k3")
+        after.finish()
+    assert [one.record.seq for one in store.runs(tmp_path) if one.record] == [3, 2, 1]
+    found = store.latest(tmp_path, "bias")
+    assert found is not None
+    assert found.seal.key == "k3", "the newest is the one written last, whatever its date says"
+
+
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        (errno.EROFS, "read-only"),
+        (errno.ENOLCK, "has no locks"),
+        (errno.EACCES, "may not write"),
+        (errno.ENOSYS, "locks"),
+    ],
+)
+def test_a_place_that_cannot_hold_a_run_is_refused_at_the_start_with_the_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, word: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("workbench.store.writing.FileLock.acquire", refused)
+    with pytest.raises(store.StoreError, match=f"No run can start.*{word}"), store.open_run(tmp_path):
+        pass
+    assert store.runs(tmp_path) == ()
+
+
+def test_a_folder_that_vanishes_during_a_run_is_named(tmp_path: Path) -> None:
+    with store.open_run(tmp_path) as run:
+        place = run.workplace("51_bias")
+        store.write(place / store.EVIDENCE, evidence().to_json())
+        shutil.rmtree(tmp_path / store.REPORTS)
+        with pytest.raises(store.StoreError, match="the folder is gone"):
+            run.publish("51_bias", audit="bias")
+    assert store.runs(tmp_path) == ()

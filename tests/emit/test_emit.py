@@ -99,6 +99,38 @@ def test_nothing_of_this_machine_is_in_any_of_them(folder: Path, made: dict[str,
         assert str(folder).encode() not in content, name
 
 
+def test_hostile_names_are_text_in_every_format(made: dict[str, bytes]) -> None:
+    """Markup stays escaped or inside JSON's own quotes; a character that turns text round changes no structure."""
+    assert b"<img" not in made["findings.junit.xml"]
+    assert "<img" not in made["model-card.md"].decode()
+    assert "<img" not in "".join(_titles(json.loads(made["assessment-results.json"])))
+    for name in ("bom.cdx.json", "assessment-results.json", "test-result.dsse.json"):
+        json.loads(made[name])
+    for line in made["lineage.jsonl"].splitlines():
+        assert json.loads(line)["job"]["namespace"] == "migration-workbench"
+
+
+def _titles(plain: dict[str, Any]) -> list[str]:
+    """What OSCAL calls markup."""
+    return [str(one["title"]) for one in plain["assessment-results"]["results"][0]["findings"]]
+
+
+def test_a_spreadsheet_runs_nothing_of_the_findings(told: emit.Story) -> None:
+    import csv
+
+    runs = ("=HYPERLINK(1)", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", " =1", "\uff1d1")
+    odd = tuple(found("order", Status.FAIL, subject, title=subject) for subject in runs)
+    one = told.told[0]
+    counted = one.counted.model_copy(update={"findings": odd})
+    story = emit.Story(**vars(told) | {"told": (type(one)(counted, counted, one.path, one.sha256),)})
+    text = emit.emit(story, "csv")["findings.csv"].decode("utf-8-sig")
+    lines = list(csv.reader(text.splitlines(keepends=True)))
+    assert len(lines) == 1 + len(runs)
+    for line in lines[1:]:
+        for cell in line:
+            assert not cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d")), cell
+
+
 # --------------------------------------------------------------------------- JUnit
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ledger_samples import ADA, keep
+from ledger_samples import ADA, GAP, keep
 
 from workbench import ledger, store
 from workbench.ledger.merkle import Checkpoint, checkpoint
+from workbench.migration import open_migration
 
 # The reference tree of RFC 6962's own implementation (certificate-transparency, merkletree tests): eight leaves, and
 # the root over the first n of them.
@@ -227,3 +232,32 @@ def test_200_kills_while_signing_lose_and_double_nothing(credit: Path) -> None:
     assert told <= set(requests)
     assert len(set(requests) - told) <= 200  # at most the one that each was killed in
     assert ledger.verify(credit).problems == ()
+
+
+@pytest.mark.parametrize(("code", "word"), [(errno.EROFS, "read-only"), (errno.ENOLCK, "has no locks")])
+def test_a_place_that_cannot_be_written_is_a_sentence_and_nothing_is_entered(
+    credit: Path, monkeypatch: pytest.MonkeyPatch, code: int, word: str
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    before = ledger.path_of(credit).read_bytes()
+    monkeypatch.setattr("workbench.ledger.chain.FileLock.acquire", refused)
+    with pytest.raises(ledger.LedgerError, match=f"Nothing was entered.*{word}"):
+        ledger.waive(open_migration(credit), "bias", GAP, reason="r", until=date.today(), actor=ADA)
+    assert ledger.path_of(credit).read_bytes() == before
+
+
+def test_a_clock_that_was_set_back_is_said_and_changes_no_order(credit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    migration = open_migration(credit)
+
+    class Back(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            return datetime(2020, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr("workbench.ledger.chain.datetime", Back)
+    entry = ledger.waive(migration, "bias", GAP, reason="r", until=date.today(), actor=ADA)
+    found = ledger.verify(credit)
+    assert found.problems == ()
+    assert any(f"Entry {entry.seq} is dated before" in fact for fact in found.facts)

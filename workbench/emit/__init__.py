@@ -8,6 +8,7 @@ but for signatures.
     in-toto          test-result.dsse.json in-toto test result about the candidate, signed
     model-signature  candidate.pt2.sig     OpenSSF model signature of the candidate, and its public key
     model-card       model-card.md         for people
+    csv              findings.csv          for spreadsheets, with nothing a spreadsheet would run
 
 A format is a function from `Story` to files; `FORMATS` names them.
 """
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from workbench import ledger
 from workbench.emit import cyclonedx, junit, openlineage, oscal, signature, statement
 from workbench.emit.story import Story, Told, gather
+from workbench.render import findings_csv
 
 __all__ = ["FORMATS", "Emitted", "NoFormatError", "Story", "Told", "emit", "everything", "gather"]
 
@@ -47,6 +49,7 @@ FORMATS: dict[str, Callable[[Story], Files]] = {
     "in-toto": lambda told: {"test-result.dsse.json": statement.signed(told)},
     "model-signature": signature.signed,
     "model-card": _card,
+    "csv": lambda told: {"findings.csv": findings_csv(one.counted for one in told.told).encode("utf-8-sig")},
 }
 
 

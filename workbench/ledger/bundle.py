@@ -40,8 +40,8 @@ from workbench.store.records import NOTEBOOK
 STATEMENT = "statement.dsse.json"
 TYPE = "application/vnd.in-toto+json"
 PREDICATE = "https://migration-workbench.dev/evidence/v1"
-OF_ROWS = (".parquet", uat.CASES)
-"""Files about single rows: reason codes, and the cases people judge."""
+OF_ROWS = (".parquet", uat.CASES, NOTEBOOK)
+"""Files about single rows: reason codes, the cases people judge, and notebooks, in which rows can be looked at."""
 
 
 def export(migration: Migration, path: Path, more: Mapping[str, bytes] | None = None) -> Path:
@@ -107,14 +107,14 @@ def _protected(one: store.Stored, k: int) -> bytes:
 
 
 def _shared(migration: Migration, run: store.Run) -> list[str]:
-    """Files of a run that may be passed on: no rows, and of a notebook with counts that are withheld its page only."""
+    """Files of a run that may be passed on: no rows, and no evidence with counts that are withheld."""
     k, names = migration.privacy.minimum_cell, [store.RUN]
     hidden = set[str]()
     for part in run.parts:
         path = part / store.EVIDENCE
         evidence = store.read_evidence(path) if path.exists() else None
         if evidence is not None and protected(evidence, k) is not evidence:
-            hidden |= {f"{part.name}/{store.EVIDENCE}", f"{part.name}/{NOTEBOOK}"}
+            hidden.add(f"{part.name}/{store.EVIDENCE}")
     for name in sorted(run.record.files if run.record else ()):
         if name not in hidden and not name.endswith(OF_ROWS):
             names.append(name)

@@ -90,9 +90,9 @@ def append(folder: Path, body: Body, actor: Actor, *, migration: str, request: s
 
     Raises LedgerError if the ledger is damaged or your key may not sign in it, keys.SigningKeyError, StoreError.
     """
-    (folder / store.REPORTS).mkdir(parents=True, exist_ok=True)
     key = keys.my_key()
     try:
+        (folder / store.REPORTS).mkdir(parents=True, exist_ok=True)
         with FileLock(folder / store.REPORTS / ".ledger.lock", timeout=PATIENCE):
             ledger = read(folder)
             if known := _asked_before(ledger.entries, request):
@@ -108,6 +108,8 @@ def append(folder: Path, body: Body, actor: Actor, *, migration: str, request: s
             f"The ledger of {folder.resolve().name} has been held by another process for {PATIENCE:.0f} s. "
             "Nothing was written. Look for a hanging `workbench` process, and try again."
         ) from error
+    except (OSError, NotImplementedError) as error:
+        raise LedgerError(f"Nothing was entered: {store.cause(error, path_of(folder))}") from error
 
 
 def _asked_before(entries: Sequence[Entry], request: str) -> Entry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from workbench import store
@@ -102,6 +103,11 @@ def _facts(
         facts.append(
             "Entries that are newer than the last run could have been cut off unseen: give a checkpoint you hold "
             "from elsewhere, --checkpoint SIZE:ROOT."
+        )
+    if back := [later.seq for earlier, later in pairwise(ledger.entries) if later.at < earlier.at]:
+        facts.append(
+            f"Entry {', '.join(map(str, back))} is dated before the one it follows: a clock was set back. The order is "
+            "that of the numbers, which are signed."
         )
     unfinished = [run.id for run in runs if run.state != "done" and not _was_done(run)]
     if unfinished:

@@ -115,7 +115,7 @@ class _Journey:
                     self._heard(worker, told)
         checkpoint = self._checkpoint()
         report = self._report(checkpoint)
-        self.writer.finish(checkpoint)
+        self._told_of_the_clock(self.writer.finish(checkpoint).clock_moved)
         self._enter()
         counted = tuple(ledger.applied(one, self.waivers) for one in self.evidences.values())
         outcome = Outcome(
@@ -284,6 +284,12 @@ class _Journey:
             ledger.enter_runs(self.migration)
         except (ledger.LedgerError, ledger.SigningKeyError, store.StoreError) as error:
             self._tell("warning", text=f"the run is stored, but not in the ledger: {error}")
+
+    def _told_of_the_clock(self, moved: float) -> None:
+        if moved:
+            way = "forward" if moved > 0 else "back"
+            text = f"the clock was set {way} by {abs(moved):,.0f} s during the run: durations are measured without it, "
+            self._tell("warning", text=text + "and runs are in the order of their numbers")
 
     def _report(self, checkpoint: str) -> Path | None:
         found = {name: ledger.applied(one, self.waivers) for name, one in self.evidences.items()}

@@ -30,7 +30,7 @@ from workbench.store.records import (
     seal_of,
     sha256,
 )
-from workbench.store.writing import Writer, open_run, write
+from workbench.store.writing import Writer, cause, open_run, write
 
 __all__ = [
     "EVIDENCE",
@@ -48,6 +48,7 @@ __all__ = [
     "TakeOver",
     "TooNewError",
     "Writer",
+    "cause",
     "holds",
     "latest",
     "latest_part",

@@ -27,6 +27,9 @@ TMP = "tmp"
 ROOM = 200 * 1024**2
 """Bytes that must be free before a run starts."""
 
+CLOCK = 30.0
+"""Seconds by which the clock of a run may differ from what was measured before that is said."""
+
 RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(\d{4,})$")
 PART = re.compile(r"^\d\d_[a-z0-9_]+$")
 
@@ -72,6 +75,8 @@ class TakeOver(Plain):
 class Record(Plain):
     """run.json. seconds: monotonic; seq: order of runs, also when the clock was set back; digest: of all the rest.
 
+    clock_moved: seconds by which the clock was set forward (less than 0: back) while it ran.
+
     ledger: checkpoint of the ledger when the run ended, "" where it had none: its later tail cannot be cut unseen.
     """
 
@@ -87,6 +92,7 @@ class Record(Plain):
     parts: dict[str, str] = Field({}, description="by folder: the run it was taken over from, or empty")
     files: dict[str, Sealed]
     ledger: str = ""
+    clock_moved: float = 0.0
     digest: str = ""
 
     def sealed(self) -> Record:

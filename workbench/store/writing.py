@@ -17,6 +17,7 @@ from workbench.store.holder import Claim, gone
 from workbench.store.reading import runs
 from workbench.store.records import (
     CLAIM,
+    CLOCK,
     NOTEBOOK,
     REPORTS,
     ROOM,
@@ -54,7 +55,7 @@ def write(path: Path, content: str | bytes) -> None:
         _sync(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise StoreError(_cause(error, path)) from error
+        raise StoreError(cause(error, path)) from error
 
 
 class Writer:
@@ -90,7 +91,7 @@ class Writer:
             place.replace(final)
             _sync(self.folder)
         except OSError as error:
-            raise StoreError(_cause(error, final)) from error
+            raise StoreError(cause(error, final)) from error
         self._parts[part] = came_from
         return final
 
@@ -118,6 +119,7 @@ class Writer:
             writer=self._claim,
             finished=datetime.now(UTC),
             seconds=round(time.monotonic() - self._started, 3),
+            clock_moved=_moved(self._claim.since, time.monotonic() - self._started),
             takeover=self.takeover,
             parts=self._parts,
             files={name: seal_of(self.folder / name) for name in written},
@@ -125,6 +127,12 @@ class Writer:
         ).sealed()
         write(self.folder / RUN, record.model_dump_json(indent=1))
         return record
+
+
+def _moved(since: datetime, seconds: float) -> float:
+    """Seconds by which the clock was set forward (or back) meanwhile; 0 for what clocks drift by themselves."""
+    moved = (datetime.now(UTC) - since).total_seconds() - seconds
+    return round(moved, 3) if abs(moved) > CLOCK else 0.0
 
 
 @contextmanager
@@ -142,7 +150,7 @@ def open_run(folder: Path, command: str = "", *, take_over: bool = False) -> Ite
     except Timeout as error:
         raise BusyError(_busy(folder)) from error
     except (OSError, NotImplementedError) as error:
-        raise StoreError(f"No run can start: {_cause(error, reports)}") from error
+        raise StoreError(f"No run can start: {cause(error, reports)}") from error
     writer = None
     try:
         _room(reports)
@@ -165,8 +173,8 @@ def _claimed(folder: Path, takeover: TakeOver | None, command: str) -> Writer:
         write(place / CLAIM, claim.model_dump_json(indent=1))
     except (OSError, StoreError) as error:
         (place / CLAIM).unlink(missing_ok=True)
-        cause = _cause(error, place) if isinstance(error, OSError) else str(error)
-        raise StoreError(f"No run can start: {cause}") from error
+        why = cause(error, place) if isinstance(error, OSError) else str(error)
+        raise StoreError(f"No run can start: {why}") from error
     return Writer(folder, claim, seq, takeover, command)
 
 
@@ -226,6 +234,7 @@ _CAUSES: Mapping[int, str] = {
 }
 
 
-def _cause(error: OSError | NotImplementedError, path: Path) -> str:
+def cause(error: OSError | NotImplementedError, path: Path) -> str:
+    """Why a place could not be written, and what to do, in words."""
     code = getattr(error, "errno", None) or errno.ENOSYS
     return f"{path} could not be written: {_CAUSES.get(code, str(error))}"

@@ -14,6 +14,7 @@ from workbench.data import DataError
 from workbench.evidence import Cell as Value
 from workbench.evidence import Finding, Limit, Measure, Status, Table
 from workbench.measure.case_kinds import kinds
+from workbench.measure.fairness_groups import merge_rare, split
 from workbench.models import ModelError
 from workbench.scored import Side
 from workbench.ui.explore import cell
@@ -155,11 +156,21 @@ class WhatIf(cell.Cell):
             numbers = [told[side].score if side in told else None for side in SIDES]
             scores[title] = numbers
             words = [told[side].answer if side in told else None for side in SIDES]
-            rows.append((title, words[0], words[1], *numbers, _less(numbers[1], numbers[0])))
+            rows.append((title, words[0], words[1], *numbers, _less(numbers[1], numbers[0]), *self._beyond(numbers)))
         moved = [_less(after, before) for before, after in zip(scores[AS_IT_IS], scores[AS_EDITED], strict=True)]
         rows.append(("change by the edit", None, None, *moved, _less(moved[1], moved[0])))
-        columns = ("row", "legacy", "candidate", *_numbers(self.pair), "candidate - legacy")
-        return Table(title="What both models answer", columns=columns, rows=tuple(rows))
+        beyond = ("legacy - threshold", "candidate - threshold") if self._binary else ()
+        columns = ("row", "legacy", "candidate", *_numbers(self.pair), "candidate - legacy", *beyond)
+        filled = tuple((*row, *[None] * (len(columns) - len(row))) for row in rows)
+        return Table(title="What both models answer", columns=columns, rows=filled)
+
+    @property
+    def _binary(self) -> bool:
+        return self.pair.migration.task.kind == "binary"
+
+    def _beyond(self, scores: list[float | None]) -> list[float | None]:
+        """How far past the threshold: near it, a score alone does not say on which side it is."""
+        return [_less(score, self.pair.migration.task.threshold) for score in scores] if self._binary else []
 
     def __repr__(self) -> str:
         return self.problem or repr(Listing(self._listed()))
