@@ -65,8 +65,9 @@ class Cases(cell.Cell):
         start = (min(max(number, 1), pages) - 1) * PAGE
         places = chosen[start : start + PAGE]
         table = listed(self.pair, {kind: places}, PAGE)
-        extra = tuple((*row, *(self._leading(side, place) for side in SIDES)) for row, place in zip(table.rows, places))
-        columns = (*table.columns, *(f"leading reason, {side}" for side in SIDES))
+        sides = SIDES if self.reasons is not None else ()
+        extra = tuple((*row, *(self._leading(side, place) for side in sides)) for row, place in zip(table.rows, places))
+        columns = (*table.columns, *(f"leading reason, {side}" for side in sides))
         made = Table(title=f"{len(chosen):,} rows: {kind}", columns=columns[1:], rows=tuple(row[1:] for row in extra))
         return made, places, pages
 

@@ -42,9 +42,8 @@ class Editor:
         placeholder = "or the key of a row, then Enter" if roles.key else "roles.key names no column"
         name = ", ".join(roles.key) or "key"
         self.key = ipywidgets.Text(description=name, placeholder=placeholder, continuous_update=False, **look)
-        self.back = ipywidgets.Button(
-            description="Undo all changes", icon="undo", tooltip="the row as it is in the data"
-        )
+        undone = {"description": "Undo all changes", "icon": "undo", "tooltip": "the row as it is in the data"}
+        self.back = ipywidgets.Button(**undone, layout={"width": "auto"})
         self.ask_why = ipywidgets.ToggleButton(value=True, description="Reasons", tooltip="ask both models why, too")
         self.said = ipywidgets.HTML()
         self.shown, self.reasons = ipywidgets.HTML(), ipywidgets.HTML()
