@@ -59,7 +59,8 @@ def built(program: torch.export.ExportedProgram, serving: Serving) -> Call:
         import torch._inductor.config as inductor
 
         inductor.compile_threads = 1  # no processes of its own beside a model's
-        inductor.cpp_cache_precompile_headers = False  # larger than the files a model may write
+        # Precompiled headers are larger than the files a model may write.
+        inductor.cpp_cache_precompile_headers = inductor.aot_inductor.precompile_headers = False
     if serving.engine == "aot":
         return _on(serving, _ahead(program))
     module = program.module(check_guards=False)
