@@ -13,7 +13,8 @@ class Bar:
     """What stands above every page. root: path all links start from, ends with "/"; xsrf: token of its forms.
 
     links: (path below root, label). here: the path of this page. who: "" for a visitor who did not log in.
-    explore: the notebook that can be opened with its controls, "" where there is none.
+    explore: the notebook that can be opened with its controls, "" where there is none. steps: the journey by chapter,
+    (title, ((path below root, label), ...)), to go from one notebook to the next.
     """
 
     root: str
@@ -24,6 +25,7 @@ class Bar:
     xsrf: str = ""
     note: str = ""
     explore: str = ""
+    steps: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from workbench import catalog, places, render
 from workbench.migration import open_migration
 from workbench.runner.kernel import DASHBOARD
 from workbench.ui.review.messages import ASKED
-from workbench.ui.review.reading import LINKS, lead
+from workbench.ui.review.reading import LINKS, lead, steps
 from workbench.ui.review.told import KERNEL, READY, Told
 
 WIDGETS = ("@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "jupyterlab-plotly")
@@ -104,7 +104,11 @@ def prepared(handler: Any, notebook: Any, cwd: str) -> Any:
     migration = open_migration(Path(told.folder))
     entry = catalog.entry(name)
     above = lead(migration, entry) or render.Lead(name, entry.question, "Not run yet.")
-    bar = render.Bar(told.root.removesuffix("explore/"), migration.name, links=LINKS if told.socket else ())
+    root = told.root.removesuffix("explore/")
+    bar = render.Bar(
+        root, migration.name, links=LINKS if told.socket else (), here=f"explore/{name}",
+        steps=steps(migration.folder, "explore") if told.socket else (),
+    )  # fmt: skip
     notebook.metadata["workbench"] = render.live(bar, above)
     return notebook
 

@@ -50,7 +50,7 @@ class Pages:
         known = {entry.name: entry for entry in catalog.discover() if entry.module}
         if name not in known or store.latest(self.folder, name) is None:
             return None
-        bar = replace(bar, explore=name if known[name].notebook else "")
+        bar = replace(bar, explore=name if known[name].notebook else "", steps=steps(self.folder))
         return self._page(f"notebook/{name}", bar, lambda with_bar: self._notebook(name, with_bar))
 
     def _page(self, here: str, bar: render.Bar, draw: Callable[[render.Bar], str]) -> str:
@@ -84,6 +84,16 @@ class Pages:
         held = ledger.current(ledger.read(self.folder).entries)
         counted = ledger.applied(shown(open_migration(self.folder), found.evidence), held)
         return render.page(counted, title=bar.migration, run=found.origin, bar=bar)
+
+
+def steps(folder: Path, under: str = "notebook") -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """What has evidence, by chapter. under: path below root of the pages it leads to."""
+    found = []
+    for number, title in catalog.CHAPTERS.items():
+        names = [one.name for one in catalog.discover() if one.module and one.chapter == number and one.notebook]
+        pages = tuple((f"{under}/{name}", name) for name in names if store.latest(folder, name))
+        found += [(title, pages)] if pages else []
+    return tuple(found)
 
 
 def lead(migration: Migration, entry: catalog.Entry) -> render.Lead | None:
