@@ -66,7 +66,7 @@ def test_an_audit_declares_what_it_needs_or_gets_the_defaults() -> None:
         RESOURCES = Resources(cpus=4, gpus=1, memory=2**34)
 
     assert resources(Audit).gpus == 1
-    assert resources(object()) == Resources(cpus=1, gpus=0, memory=2**30)
+    assert resources(object()) == Resources(cpus=1, gpus=0, memory=2**31)
 
 
 Both = tuple[Path, dict[str, Any], Path]

@@ -50,7 +50,7 @@ class Resources(Plain):
 
     cpus: float = 1.0
     gpus: float = 0.0
-    memory: int = 1024**3
+    memory: int = 2 * 1024**3
 
 
 def resources(audit: object) -> Resources:

@@ -39,6 +39,7 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 PIP = "pip install 'migration-workbench[tracking]'"
@@ -219,7 +220,7 @@ def problem(error: Exception, address: Address) -> TrackingError:
     if isinstance(error, TrackingError):
         return error
     lines = address.scrubbed(str(error)).strip().splitlines() or [type(error).__name__]
-    what = lines[0][:300].rstrip(".:")
+    what = lines[0].partition(" (Caused by")[0][:300].rstrip(".:")
     return TrackingError(
         f"The tracking store {address.shown} could not be written: {what}. What was run is stored all the same; "
         "`workbench track` goes on from here."
