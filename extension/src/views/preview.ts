@@ -1,13 +1,6 @@
 import { IFrame } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
-
-const PAGE = /^(cases|decide|notebook\/[a-z][a-z0-9_]{0,63})?$/;
-
-/** The page a link of the preview leads to, as its frame told it; null for anything else. */
-export function pageAsked(data: unknown): string | null {
-  const page = (data as { preview?: unknown } | null)?.preview;
-  return typeof page === 'string' && PAGE.test(page) ? page : null;
-}
+import { pageAsked } from '../preview';
 
 /**
  * What a reviewer will see, page by page.
