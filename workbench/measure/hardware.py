@@ -33,11 +33,19 @@ class Ceiling:
     why: str = ""
 
 
-def ceilings(seconds: float = 0.3) -> tuple[Ceiling, ...]:
-    """Every ceiling of this machine, each tried for about `seconds`, on the threads torch has; GPUs where there are."""
+def ceilings(seconds: float = 0.3, threads: int = 0) -> tuple[Ceiling, ...]:
+    """Every ceiling of this machine, each tried for about `seconds`; GPUs where there are.
+
+    threads: of the processor; 0 for those torch has.
+    """
     import torch
 
-    found = list(_of(torch.device("cpu"), f"processor, {torch.get_num_threads()} threads", seconds))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        found = list(_of(torch.device("cpu"), f"processor, {threads or before} threads", seconds))
+    finally:
+        torch.set_num_threads(before)
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     for index in range(gpus):
         found += _of(torch.device("cuda", index), torch.cuda.get_device_name(index), seconds)

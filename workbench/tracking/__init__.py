@@ -8,6 +8,6 @@ Candidates become versions of one registered model, whose alias `champion` follo
 
 from workbench.tracking.address import Address, TrackingError, address
 from workbench.tracking.champion import Champion, champion
-from workbench.tracking.syncing import Tracked, track
+from workbench.tracking.syncing import Tracked, is_new, track
 
-__all__ = ["Address", "Champion", "Tracked", "TrackingError", "address", "champion", "track"]
+__all__ = ["Address", "Champion", "Tracked", "TrackingError", "address", "champion", "is_new", "track"]

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from workbench.migration import Migration, open_migration
-from workbench.tracking import Tracked, TrackingError
+from workbench.tracking import Tracked, TrackingError, is_new
 from workbench.tracking import track as record
 from workbench.ui.say import emit, note, out
 
@@ -35,6 +35,8 @@ def after(migration: Migration, told: Callable[[str], None] = note) -> None:
     if migration.tracking is None:
         return
     try:
+        if not is_new(migration):
+            return
         found = record(migration, told=told)
         told(f"Recorded in {found.store}: {found.written} new, {found.known} known.")
         for text in found.notes:
