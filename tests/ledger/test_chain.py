@@ -261,3 +261,40 @@ def test_a_clock_that_was_set_back_is_said_and_changes_no_order(credit: Path, mo
     found = ledger.verify(credit)
     assert found.problems == ()
     assert any(f"Entry {entry.seq} is dated before" in fact for fact in found.facts)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"[" * 200_000, b'{"a":' * 50_000 + b"1" + b"}" * 50_000, b'{"seq": ' + b"9" * 5_000 + b"}", b'{"seq": NaN}', b"",
+     b"\xef\xbb\xbf{}", b'"x"', b"[]"],
+)  # fmt: skip
+def test_a_line_that_would_break_a_parser_is_named(credit: Path, line: bytes) -> None:
+    path = ledger.path_of(credit)
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    found = ledger.read(credit)
+    assert any(f"line {len(found.lines)}" in problem for problem in found.problems)
+
+
+def test_a_number_that_was_made_up_is_not_counted_to(credit: Path) -> None:
+    path = ledger.path_of(credit)
+    path.write_bytes(path.read_bytes().replace(b'"seq":2,', b'"seq":2000000000,'))
+    assert any("2000000000" in problem for problem in ledger.read(credit).problems)
+
+
+def test_links_and_pipes_in_a_run_are_named(credit: Path) -> None:
+    run = store.runs(credit)[0].folder
+    place = run / "51_bias"
+    (place / store.EVIDENCE).rename(credit / "elsewhere.json")
+    (place / store.EVIDENCE).symlink_to(credit / "elsewhere.json")
+    (run / "more").symlink_to("/etc")
+    os.mkfifo(place / "pipe")
+    said = " ".join(ledger.verify(credit).problems)
+    for name in ("51_bias/evidence.json", "more", "51_bias/pipe"):
+        assert f"{name}: a link, or no file" in said, name
+
+
+def test_a_ledger_that_cannot_be_read_is_a_sentence(credit: Path) -> None:
+    ledger.path_of(credit).unlink()
+    ledger.path_of(credit).mkdir()
+    with pytest.raises(ledger.LedgerError, match="could not be read"):
+        ledger.verify(credit)

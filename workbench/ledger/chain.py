@@ -18,6 +18,8 @@ from workbench.ledger.entries import LEDGER, START, Actor, Body, Entry, KeyAccep
 from workbench.ledger.merkle import Checkpoint, checkpoint
 
 FILE = "ledger.jsonl"
+MOST = 10_000
+"""Numbers that are looked for beyond as many as there are entries."""
 PATIENCE = 20.0
 """Seconds to wait for another writer: an entry takes milliseconds."""
 
@@ -53,11 +55,16 @@ def path_of(folder: Path) -> Path:
 
 
 def read(folder: Path, trusted: Sequence[str] = ()) -> Ledger:
-    """The migration's ledger; empty where there is none. trusted: see `parsed`. Never blocks, never writes."""
+    """The migration's ledger; empty where there is none. trusted: see `parsed`. Never blocks, never writes.
+
+    Raises LedgerError if there is one that cannot be read.
+    """
     try:
         content = path_of(folder).read_bytes()
     except FileNotFoundError:
         content = b""
+    except OSError as error:
+        raise LedgerError(f"The ledger {path_of(folder)} could not be read ({error.strerror}).") from error
     return parsed(content, trusted)
 
 
@@ -147,7 +154,7 @@ def _entry(line: bytes) -> Entry:
         entry = Entry.model_validate(plain)
     except ValidationError as error:
         raise ValueError(f"is no ledger entry ({error.errors()[0]['msg']})") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError("is damaged: it cannot be read") from error
     except UnicodeDecodeError as error:
         raise ValueError("is damaged: it is no text") from error
@@ -160,7 +167,9 @@ def _order(entries: Sequence[Entry]) -> list[str]:
     """Which numbers are missing, double or out of place."""
     numbers = [entry.seq for entry in entries]
     problems = [f"entry {n} stands {numbers.count(n)} times" for n in sorted(set(numbers)) if numbers.count(n) > 1]
-    if missing := sorted(set(range(1, max(numbers, default=0) + 1)) - set(numbers)):
+    # A number that was made up must not make this count to it.
+    last = min(max(numbers, default=0), len(numbers) + MOST)
+    if missing := sorted(set(range(1, last + 1)) - set(numbers)):
         problems.append(f"entry {_list(missing)} is missing")
     moved = [later for earlier, later in pairwise(numbers) if later < earlier]
     return problems + [f"entry {n} is out of place" for n in moved]

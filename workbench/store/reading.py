@@ -94,7 +94,7 @@ def read_evidence(path: Path) -> Evidence:
         raise DamagedError(
             f"{path} is missing. Run `workbench verify` to see what else is, then run the audit again."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DamagedError(f"{path} is cut or damaged ({error}). Run the audit again with --force.") from error
     written = plain.get("schema") if isinstance(plain, dict) else None
     if isinstance(written, int) and written > SCHEMA:
@@ -121,7 +121,14 @@ def verify(run: Path) -> tuple[str, ...]:
     problems = [problem for name, sealed in record.files.items() if (problem := _differs(run / name, name, sealed))]
     known = {*record.files, RUN, CLAIM}
     strangers = sorted(name for name in names(run) if name not in known)
-    return (*problems, *(f"{name}: not part of the run (it was added later)" for name in strangers))
+    problems += [f"{name}: not part of the run (it was added later)" for name in strangers]
+    return (*problems, *(f"{name}: a link, or no file (it was put there later)" for name in _odd(run)))
+
+
+def _odd(run: Path) -> list[str]:
+    """What `names` does not see, or sees through: links, pipes and the like. What they lead to can change unseen."""
+    found = [path for path in (run, *run.rglob("*")) if path.is_symlink() or not (path.is_file() or path.is_dir())]
+    return sorted(path.relative_to(run.parent).as_posix() for path in found)
 
 
 def _run(path: Path, newest: bool) -> Run:
@@ -142,7 +149,7 @@ def _record(path: Path) -> Record:
         record = Record.model_validate(plain)
     except FileNotFoundError as error:
         raise DamagedError(f"{path.parent.name}: {path.name} is missing: the run did not finish.") from error
-    except ValueError as error:  # pydantic's is one, too
+    except (ValueError, RecursionError) as error:  # pydantic's is a ValueError, too
         raise DamagedError(f"{path.parent.name}: {path.name} is cut or damaged.") from error
     if record.run != path.parent.name or digest_of(plain) != record.digest:
         raise DamagedError(f"{path.parent.name}: {path.name} was changed after it was written.")
