@@ -94,7 +94,14 @@ INDEX = {
         "test_canary.py::test_what_a_model_says_of_a_row_when_it_breaks_is_not_repeated",
         "test_disclosure.py::test_no_withheld_count_can_be_worked_out_from_its_line",
     ],
+    "a raw websocket to a dashboard": [
+        "review/test_live.py::test_a_bare_websocket_runs_no_code_and_sees_no_row",
+        "review/test_live.py::test_nobody_else_reaches_the_kernel",
+        "review/test_live.py::test_one_who_keeps_trying_is_cut_off",
+        "review/test_messages.py::test_no_request_that_runs_code_or_looks_into_the_kernel_passes",
+    ],
     "paths that lead out": [
+        "review/test_live.py::test_only_what_voila_needs_is_passed_on",
         "ledger/test_bundle.py::test_an_archive_that_would_harm_whoever_unpacks_it_is_refused",
         "review/test_review_server.py::test_there_is_no_way_to_a_file",
     ],

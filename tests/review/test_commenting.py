@@ -71,6 +71,19 @@ def test_others_comments_wait_until_one_has_judged(people: dict[str, Visitor], s
     assert "about the" not in reads(people["mallory"])
 
 
+def test_the_page_of_acceptance_waits_until_one_has_judged(people: dict[str, Visitor]) -> None:
+    """It shows what others said: nobody reads it before they have said it themselves."""
+    bob = people["bob"]
+    for path in ("/notebook/acceptance", "/explore/acceptance", "/explore/acceptance/live"):
+        assert bob.ask("GET", path) == 200
+        assert "Your cases come first" in bob.page
+    for number in (1, 2):
+        answer(bob, number, "both")
+    assert bob.ask("GET", "/notebook/acceptance") == 200
+    assert "Your cases come first" not in bob.page
+    assert bob.ask("GET", "/notebook/bias") == 200
+
+
 def test_who_is_not_named_and_what_is_not_there_is_refused(people: dict[str, Visitor], sampled: Path) -> None:
     assert remark(people["mallory"], "hello") == 409
     assert remark(people["ada"], "hello", about="finding/nothing") == 409

@@ -62,6 +62,8 @@ class Connecting(Exploring):
 
     async def get(self, name: str) -> None:
         _, above = await self.above(name)
+        if await self.waits(name):
+            return
         self.write(render.connecting(self.bar(), above))
 
 
@@ -70,6 +72,8 @@ class LivePage(Exploring):
 
     async def get(self, name: str) -> None:
         entry, above = await self.above(name)
+        if await self.waits(name):
+            return
         try:
             kernel = await self.live.take(self.owner)
         except BusyError:

@@ -18,7 +18,7 @@ from workbench.migration import Migration, MigrationError
 from workbench.ui.review import commenting
 from workbench.ui.review.doors import House
 from workbench.ui.review.hub import HubError
-from workbench.ui.review.judging import docket, judge, shown
+from workbench.ui.review.judging import docket, judge, shown, waits
 from workbench.ui.review.live import owner_of
 from workbench.ui.review.people import Session
 from workbench.ui.review.reading import LINKS, choice, seen_of
@@ -112,6 +112,15 @@ class Page(tornado.web.RequestHandler):
     def migration(self) -> Migration:
         return self.house.migration()
 
+    async def waits(self, audit: str) -> bool:
+        """Whether this person has to judge cases before they read that page; then the page says so instead."""
+        login = self.login
+        if not await self.off(lambda: waits(self.migration(), login, audit)):
+            return False
+        told = ["Here stands what others said of the cases. Judge yours first, so that your word is your own."]
+        self.write(render.notice(self.bar("cases"), "Your cases come first", told))
+        return True
+
     def write_error(self, status_code: int, **_: Any) -> None:
         self.set_header("Content-Security-Policy", render.policy())
         title, told = _SORRY.get(status_code, _SORRY[500])
@@ -142,6 +151,8 @@ class Journey(Page):
 
 class Notebook(Page):
     async def get(self, name: str) -> None:
+        if await self.waits(name):
+            return
         bar = self.bar(f"notebook/{name}")
         page = await self.off(lambda: self.house.pages.notebook(name, bar))
         if page is None:

@@ -47,6 +47,11 @@ def docket(folder: Path, login: str) -> Docket:
     return Docket(cases, mine)
 
 
+def waits(migration: Migration, login: str, audit: str) -> bool:
+    """Whether this person has cases to judge before they read what others said of them."""
+    return audit == AUDIT and bool(migration.review.roles_of(login)) and bool(docket(migration.folder, login).open)
+
+
 def shown(folder: Path, salt: bytes, migration: Migration, login: str, number: int) -> render.CaseShown | None:
     """The case with this number as this person sees it; None where there is none."""
     given = docket(folder, login)

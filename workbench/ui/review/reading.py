@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench import catalog, ledger, render, store
-from workbench.evidence import Status
+from workbench.evidence import Evidence, Status
 from workbench.migration import FILE, Migration, open_migration
 from workbench.render import words
 from workbench.runner import migration_page, shown
 from workbench.ui.journey import Standing, standing
+from workbench.ui.review.judging import AUDIT
 
 LINKS = (("", "Evidence"), ("cases", "Cases"), ("comments", "Comments"), ("decide", "Decide"))
 
@@ -72,7 +73,7 @@ class Pages:
 
     def _journey(self, bar: render.Bar) -> str:
         now = standing(open_migration(self.folder), "")
-        evidences = [place.evidence for place in now.places if place.evidence]
+        evidences = [_unspoken(place.evidence) for place in now.places if place.evidence]
         runs = [run.id for run in store.runs(self.folder) if run.state == "done"]
         known = ledger.read(self.folder)
         mark = str(known.checkpoint) if known.lines else ""
@@ -109,6 +110,14 @@ def lead(migration: Migration, entry: catalog.Entry) -> render.Lead | None:
     head, rest = words.split(counted.verdict.sentence)
     status, back = str(counted.verdict.status), f"notebook/{entry.name}"
     return render.Lead(entry.name, counted.question or entry.question, head, rest, status, back)
+
+
+def _unspoken(evidence: Evidence) -> Evidence:
+    """Without what people said of cases: it stands on a page of its own, for those who have judged for themselves."""
+    if evidence.audit != AUDIT:
+        return evidence
+    findings = tuple(finding.model_copy(update={"details": ()}) for finding in evidence.findings)
+    return evidence.model_copy(update={"findings": findings})
 
 
 def _reasons(now: Standing) -> dict[str, str]:
