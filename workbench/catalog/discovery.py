@@ -206,7 +206,7 @@ def requires(migration: Migration, name: str) -> tuple[str, ...]:
     known = {other.name for other in discover()}
     asked = [need.name for need in needs(this.load())]
     before = [ask for ask in asked if ask in known and ask != name]
-    if migration.candidate is None and {"candidate", "scored"} & set(asked):
+    if migration.candidate is None and {"candidate", "scored", "doors"} & set(asked):
         before += [
             other.name for other in discover() if getattr(other, "kind", "") == "mover" and makes(other) == "candidate"
         ]

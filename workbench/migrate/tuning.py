@@ -125,14 +125,17 @@ def run(
     assert train is not None
     try:
         model = doors["candidate" if params.stage == "serve" else "legacy"]()
-        home = folder / "tuned" / _key(params, model.fingerprint, train.fingerprint)
+        of = model.fingerprint, train.fingerprint
         if params.stage == "serve":
             from workbench.migrate.tune.serving_stage import stage
+            from workbench.migrate.tune.space import Machine
 
+            home = folder / "tuned" / _key(params, *of, Machine.here().key)
             yield from stage(model, train, task, home, params)
         else:
             from workbench.migrate.tune.training_stage import stage as training
 
+            home = folder / "tuned" / _key(params, *of)
             yield from training(model, train, task, roles, home, params)
     except (ModelError, StudyError) as refusal:
         yield REFUSED.absent(str(refusal))

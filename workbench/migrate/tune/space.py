@@ -71,19 +71,28 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Machine:
-    """cores: that may be used. gpu, compiler, onnx: "" where it is there, else why not. bfloat16: as well."""
+    """cores: that may be used. gpu, compiler, onnx: "" where it is there, else why not. bfloat16: as well.
+
+    name: tells machines apart, for times of two make no ratio.
+    """
 
     cores: int
     gpu: str
     compiler: str
     onnx: str
     bfloat16: str
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        return repr(self)
 
     @classmethod
     def here(cls) -> Machine:
         import torch
 
         from workbench.measure.hardware import lacking
+        from workbench.measure.speed.environment import identity
 
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         fast = bool(torch.cpu._is_avx512_bf16_supported()) if hasattr(torch.cpu, "_is_avx512_bf16_supported") else True
@@ -93,6 +102,7 @@ class Machine:
             _compiler(),
             "" if importlib.util.find_spec("onnxruntime") else "onnxruntime is not installed (extra 'models')",
             "" if fast else "this processor has no bfloat16 arithmetic and would emulate it, slower than float32",
+            identity(),
         )
 
 
