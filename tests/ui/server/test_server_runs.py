@@ -142,30 +142,6 @@ def test_a_second_run_is_refused_and_the_first_survives_the_server(
     assert client.post(f"{pace}/jobs/{job['job']}/stop", json={}).status_code == 409
 
 
-def test_a_server_ends_when_asked_though_somebody_listens(
-    start: Callable[[], Server], server: Server, client: httpx.Client, pace: str
-) -> None:
-    """Neither the run, which goes on, nor the open stream of its events holds the server up."""
-    first = start()
-    mine = pace.replace(server.api, first.api)
-    with first.client() as before:
-        job = begun(before, mine, 300.0)["job"]
-        listening = threading.Thread(target=listened, args=(before, mine, job))
-        listening.start()
-        until(lambda: before.get(f"{mine}/jobs/{job}").json()["state"] == "running")
-        first.process.terminate()
-        first.process.wait(30)
-        listening.join(30)
-    assert client.get(f"{pace}/jobs/{job}").json()["state"] == "running"
-    assert client.post(f"{pace}/jobs/{job}/stop", json={"force": True}).status_code == 202
-    until(lambda: client.get(pace).json()["active"] is None)
-
-
-def listened(client: httpx.Client, pace: str, job: str) -> None:
-    with contextlib.suppress(httpx.HTTPError):  # the server ends under it
-        list(heard(client, pace, job))
-
-
 def test_a_run_that_is_killed_says_so(client: httpx.Client, pace: str, folder: Path) -> None:
     job = begun(client, pace, 300.0)["job"]
     until(lambda: client.get(f"{pace}/jobs/{job}").json()["state"] == "running")
