@@ -77,7 +77,7 @@ def test_the_slider_and_the_groups_redraw(lab: Lab, page: Any) -> None:
     picker.get_by_text("True positive rate by sex").wait_for()
     picker.get_by_label("the chosen groups as one").check()
     picker.get_by_text("(chosen together)").first.wait_for()
-    slider = box(page, "threshold")
+    slider = page.locator(".jp-OutputArea-child").filter(has=page.locator(".noUi-handle")).last
     slider.get_by_text("selected from a score of 0.5 on").wait_for()
     handle = slider.locator(".noUi-handle").first
     handle.focus()

@@ -112,7 +112,10 @@ def _control(name: str, field: FieldInfo, value: Any) -> Any:
     look: dict[str, Any] = {"description": name, "value": value, "style": {"description_width": "120px"}}
     kind, optional = _plain_type(field.annotation), _optional(field.annotation)
     if options := _choices(kind):
-        return ipywidgets.Dropdown(options=[*[(UNSET, None)] * optional, *options], **look)
+        # A value of None would be no choice at all, and drawn as nothing.
+        chosen = {"index": 0} if value is None else {"value": value}
+        named = {"description": name, "style": look["style"]}
+        return ipywidgets.Dropdown(options=[*[(UNSET, None)] * optional, *options], **named, **chosen)
     if kind is bool:
         return ipywidgets.Checkbox(**look)
     if kind in (int, float) and not optional:

@@ -101,8 +101,8 @@ def test_saved_it_shows_every_group_as_a_table_and_without_counts_it_says_so(pic
     assert "Gap of selection rates" in repr(picker)
     assert "<table>" in picker._repr_html_()
     bare = Groups(bias.model_copy(update={"findings": ()}), interactive=True)
-    assert "no counts" in repr(bare)
-    assert "no counts" in bare.widget().value
+    assert "no counts of decisions" in repr(bare)
+    assert "no counts of decisions" in bare.widget().value
 
 
 def test_weights_are_kept(rows: pd.DataFrame) -> None:

@@ -72,7 +72,7 @@ def test_moving_a_field_reckons_again(machines: Machines) -> None:
     assert "480 requests a second" in shown.value
     named["99 of 100 within, ms"].value = 10
     assert "The legacy model answers fewer" in shown.value
-    named["price of an hour (0: not known)"].value = 0
+    named["price of an hour, 0: none"].value = 0
     assert "Give the price" in shown.value
     named["requests a second"].value = 0
     assert "give a number above 0" in shown.value

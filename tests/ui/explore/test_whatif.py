@@ -194,6 +194,46 @@ def test_cases_show_rows_masked_with_the_reasons_of_both(live: Live, tmp_path: P
     assert wanted.description
 
 
+OTHERS = """
+import numpy as np
+
+def kinds(frame):
+    logits = np.outer(frame["income"].to_numpy(float), [0.2, 0.5, -0.3])
+    powers = np.exp(logits)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+def value(frame):
+    return 3.0 * frame["income"].to_numpy(float) + 1.0
+"""
+
+
+@slow
+def test_several_classes_follow_one_and_a_value_has_no_threshold(folder: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(folder / "rows.parquet").assign(kind="b")
+    frame.to_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "others.py").write_text(OTHERS)
+    one = '{uri: "python:others:NAME", options: {MORE inputs: [income]}}'
+    yaml = "version: 1\nname: x\ndata: {holdout: rows.parquet}\nlegacy: MODEL\ncandidate: MODEL\ntask: TASK\n"
+    tasks = {
+        "kinds": ("classes: [a, b, c],", "{kind: multiclass, target: kind}"),
+        "value": ("", "{kind: regression, target: income}"),
+    }
+    shown = {}
+    for name, (more, task) in tasks.items():
+        model = one.replace("NAME", name).replace("MORE", more)
+        (tmp_path / "migration.yaml").write_text(yaml.replace("MODEL", model).replace("TASK", task))
+        pair = Live(open_migration(tmp_path))
+        editor = Editor(WhatIf(pair, interactive=True))
+        editor.fields["income"].control.value = 2.0
+        shown[name] = text(editor.shown.value)
+        pair.close()
+    powers = np.exp(2.0 * np.array([0.2, 0.5, -0.3]))
+    assert "legacy, P(" in shown["kinds"]
+    assert f"{powers[1] / powers.sum():.3f}" in shown["kinds"]
+    assert "7" in shown["value"].split("as edited")[1]
+    assert "threshold" not in shown["value"]
+
+
 def test_where_nobody_may_ask_it_says_so() -> None:
     assert repr(WhatIf(None, interactive=True)) == ELSEWHERE
     assert "judged blind" in repr(Cases(None, None, interactive=True))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workbench.ui.explore.whatif import Answers, WhatIf
 
 ASKING = "Asking ..."
+MOST_FIELDS = 100
+"""Columns that can be changed at once: more controls than that hold a browser up."""
 TOO_SLOW = "Reasons took {:.0f} s: press Reasons to ask for them again."
 
 
@@ -32,7 +34,7 @@ class Editor:
             name: Field(
                 name, scored.frame[name], known=known.get(name, ()), hidden=name in (*roles.personal, *roles.key)
             )
-            for name in asked.pair.features
+            for name in asked.pair.features[:MOST_FIELDS]
         }
         self.kind = ipywidgets.Dropdown(
             options=list(asked.starts), description="start from", style=cell.WIDE, layout=cell.FIELD
@@ -74,7 +76,10 @@ class Editor:
         except ValueError as error:
             self.said.value = cell.paragraph(f"{error}.")
             return
-        self.said.value = cell.paragraph(" ".join(f"{why}." for why in self.wrong.values())) if self.wrong else ""
+        told = [f"{why}." for why in self.wrong.values()]
+        if len(self.asked.pair.features) > MOST_FIELDS:
+            told.append(f"{MOST_FIELDS} of {len(self.asked.pair.features):,} columns can be changed here.")
+        self.said.value = cell.paragraph(" ".join(told)) if told else ""
         self.shown.value = self.asked.html(self.before, self.asked.answers(row))
         self._explain(row)
 

@@ -43,7 +43,10 @@ JUDGES_NOTHING = (
     "Groups that were picked after looking show where to look next; they prove nothing, and are judged by no limit. "
     "Counts are those of the stored evidence: no model was asked."
 )
-NONE = "There are no counts of groups to pick from: the findings above say why."
+NONE = (
+    "There are no counts of decisions to pick groups from: a regression has none, its means by group are above; else "
+    "the findings above say why."
+)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.audit import measured
 from workbench.evidence import Evidence, Finding, Measure, Status, Table
+from workbench.measure.intervals import Estimate
 from workbench.ui.explore import cell
 from workbench.ui.listing import Listing
 
@@ -174,7 +175,7 @@ _FIELDS: Mapping[str, tuple[str, float, _Turn, _Turn]] = {
     "processes": ("processes on a machine", 4096, int, int),
     "least": ("machines at least", 1e6, int, int),
     "hours": ("hours a month", 744, _same, _same),
-    "price": ("price of an hour (0: not known)", 1e6, lambda price: price or math.nan, lambda p: 0.0 if p != p else p),
+    "price": ("price of an hour, 0: none", 1e6, lambda price: price or math.nan, lambda p: 0.0 if p != p else p),
 }
 """By name in `Wish`: label, largest value, from the field to the wish, and back."""
 
@@ -224,6 +225,8 @@ def _measure(need: Need, name: str, unit: str) -> Measure | None:
     found = need.of(name)
     if math.isnan(found.value):
         return None
+    if found.low == found.high:
+        found = Estimate(found.value)
     return measured(found, 0, METHOD, unit=unit).model_copy(update={"n": None})
 
 
@@ -234,7 +237,7 @@ def _said(finding: Finding) -> Iterator[str | None]:
         return
     for one in (finding.legacy, finding.candidate):
         yield f"{one.value:,.0f}" if one else None
-        yield f"{one.low:,.0f} to {one.high:,.0f}" if one else None
+        yield f"{one.low:,.0f} to {one.high:,.0f}" if one and one.low is not None and one.high is not None else None
     yield from list(cell.said(finding))[4:]
 
 

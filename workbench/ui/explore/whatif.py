@@ -17,6 +17,7 @@ from workbench.measure.case_kinds import kinds
 from workbench.measure.fairness_groups import merge_rare, split
 from workbench.models import ModelError
 from workbench.scored import Side
+from workbench.uat import Said
 from workbench.ui.explore import cell
 from workbench.ui.explore.live import SIDES, Live, Name, Reasons
 from workbench.ui.listing import Listing
@@ -43,7 +44,7 @@ class WhatIf(cell.Cell):
 
     def __init__(self, live: Live | None, *, interactive: bool) -> None:
         self.live, self.interactive = live, interactive and live is not None
-        self.problem = "" if live else ELSEWHERE
+        self.problem, self._class = "" if live else ELSEWHERE, -1
         try:
             self.starts = _starts(live) if live else {}
         except (ModelError, DataError) as error:
@@ -80,7 +81,7 @@ class WhatIf(cell.Cell):
         """Both rows' answers by both models: the difference, and on which side of the threshold each is."""
         from workbench.render.explore import explored
 
-        task = self.pair.migration.task
+        task, self._class = self.pair.migration.task, self._followed(before)
         findings = [
             self._answered(title, answers)
             for title, answers in ((AS_EDITED, after), (AS_IT_IS, before))
@@ -145,8 +146,18 @@ class WhatIf(cell.Cell):
             else None,
         )
 
-    def _said(self, side: Side) -> Any:
-        return said(self.pair.scored, side, 0)
+    def _said(self, side: Side) -> Said:
+        told = said(self.pair.scored, side, 0)
+        if self._class < 0 or side.outputs.scores is None:
+            return told
+        return told.model_copy(update={"score": float(side.outputs.scores[0, self._class])})
+
+    def _followed(self, before: Answers) -> int:
+        """Of several classes the one whose probability is followed: what the row is said to be as it is; else -1."""
+        if self.pair.migration.task.kind != "multiclass":
+            return -1
+        told = [one.decision for one in before.values() if isinstance(one, Side) and one.decision is not None]
+        return int(told[0][0]) if told else -1
 
     def _table(self, before: Answers, after: Answers) -> Table:
         rows: list[tuple[Value, ...]] = []
@@ -160,7 +171,11 @@ class WhatIf(cell.Cell):
         moved = [_less(after, before) for before, after in zip(scores[AS_IT_IS], scores[AS_EDITED], strict=True)]
         rows.append(("change by the edit", None, None, *moved, _less(moved[1], moved[0])))
         beyond = ("legacy - threshold", "candidate - threshold") if self._binary else ()
-        columns = ("row", "legacy", "candidate", *_numbers(self.pair), "candidate - legacy", *beyond)
+        named = _numbers(self.pair)
+        if self._class >= 0:
+            label = self.pair.scored.classes[self._class]
+            named = (f"legacy, P({label})", f"candidate, P({label})")
+        columns = ("row", "legacy", "candidate", *named, "candidate - legacy", *beyond)
         filled = tuple((*row, *[None] * (len(columns) - len(row))) for row in rows)
         return Table(title="What both models answer", columns=columns, rows=filled)
 
