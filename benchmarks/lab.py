@@ -1,9 +1,9 @@
 """The panel in JupyterLab, in a real Chromium: what it costs Lab's start, how soon it answers, how soon it tells.
 
-Two Labs stand side by side on the same folder of 50 migrations with 20 runs each, one with the extension and one
-without; pages are opened in turn. Times are the browser's own (`performance.now`), an event's is from the end of the
-cell, as papermill wrote it, to the mutation of the page. Every number is a median with a distribution-free 95 %
-interval by order statistics.
+Two Labs stand side by side on the same folder of 50 migrations with 20 runs each, one with the extension and one in
+which it is disabled, which JupyterLab fetches all the same and does not start; pages are opened in turn. Times are the
+browser's own (`performance.now`), an event's is from the end of the cell, as papermill wrote it, to the mutation of
+the page. Every number is a median with a distribution-free 95 % interval by order statistics.
 """
 
 from __future__ import annotations
@@ -190,13 +190,20 @@ def events(browser: Any, lab: Lab, live: Path, times: int) -> list[float]:
 
 
 def delays(path: Path, heard: dict[tuple[str, int], float]) -> Iterator[float]:
-    """From the end of each code cell, by the notebook's own record, to when the page named the next."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    for number, cell in enumerate(cells[:-1], start=1):
-        ended = datetime.fromisoformat(cell.metadata.papermill.end_time).replace(tzinfo=UTC).timestamp()
-        shown = heard.get(("51_bias", number + 1))
-        if shown is not None:
+    """From the end of each code cell, by the notebook's own record, to when the page named the next.
+
+    The cell in which papermill puts the parameters runs as any other, and has no number of its own.
+    """
+    number, ended = 0, None
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        injected = "injected-parameters" in cell.metadata.get("tags", [])
+        number += not injected
+        shown = heard.get(("51_bias", number))
+        if ended is not None and shown is not None and not injected:
             yield shown - 1000 * ended
+        ended = datetime.fromisoformat(cell.metadata.papermill.end_time).replace(tzinfo=UTC).timestamp()
 
 
 def newest(live: Path) -> Path:
