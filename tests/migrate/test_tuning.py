@@ -227,7 +227,6 @@ def test_it_is_no_part_of_the_journey_and_has_a_notebook() -> None:
     [
         ({}, {}, "run 42_replatform first"),
         ({}, {"stage": "train"}, "no legacy model"),
-        ({"candidate": 0}, {"engine": "ray"}, "make no ratio"),
         ({"candidate": 0}, {"money": 3.0}, "set price_per_hour"),
     ],
 )

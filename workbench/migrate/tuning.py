@@ -106,7 +106,6 @@ class Params(audit.Params):
     timeout: float = Field(60.0, gt=0, description="seconds a setting may take to open and answer, compiling included")
     memory_mb: int | None = Field(None, ge=64, description="a trial's process may take")
     epochs: int = Field(20, ge=1, description="train: of a trial at most; weak ones are stopped before")
-    engine: Literal["local", "ray"] = Field("local", description="train: ray spreads the trials over a Ray cluster")
     storage: str | None = Field(None, description="a database instead of the journal: a URL, or env:NAME that holds it")
     seed: int = Field(0, description="of the search, of the split and of training")
 
@@ -141,7 +140,7 @@ def run(
         yield REFUSED.absent(str(refusal))
 
 
-BUDGET = {"trials", "minutes", "money", "price_per_hour", "choose", "engine", "storage"}
+BUDGET = {"trials", "minutes", "money", "price_per_hour", "choose", "storage"}
 """Parameters that change how long is searched, where and what is taken, and not what a trial finds."""
 
 
@@ -158,8 +157,6 @@ def _missing(doors: Mapping[str, Callable[[], Model]], train: Rows | None, param
         return "there is no candidate: run 42_replatform first"
     if params.stage == "train" and "legacy" not in doors:
         return "there is no legacy model to learn from: set legacy in migration.yaml"
-    if params.stage == "serve" and params.engine == "ray":
-        return "times taken on several machines make no ratio: serve is searched where it will run (engine: local)"
     return (
         "money bounds nothing without a price: set price_per_hour" if params.money and not params.price_per_hour else ""
     )

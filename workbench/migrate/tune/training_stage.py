@@ -91,10 +91,6 @@ def stage(legacy: Model, train: Rows, task: Task, roles: Roles, folder: Path, pa
 
 
 def _searched(study: Study, prepared: Prepared, bounds: Bounds, params: its.Params) -> str:
-    if params.engine == "ray":
-        from workbench.migrate.tune.ray_engine import search
-
-        return search(study, prepared, bounds, params)
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(prepared, Path(folder), params.memory_mb)
         try:
