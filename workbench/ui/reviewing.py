@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
+import time
+import webbrowser
 from pathlib import Path
 
 from workbench import catalog
@@ -65,21 +69,34 @@ def dashboard(folder: Path, name: str, port: int, *, browser: bool) -> None:
     if entry.notebook is None:
         raise CliError(f"{entry.name} has no notebook to show.")
     secret = secrets.token_urlsafe(16)
-    told = Told(str(migration.folder.resolve()), "/", secret, 3600, port=port, notebook=entry.stem, browser=browser)
+    told = Told(str(migration.folder.resolve()), "/", secret, 3600, port=port)
     child = subprocess.Popen(
         [sys.executable, "-m", "workbench.ui.review.dashboards"], stdin=subprocess.PIPE, text=True, env=environment()
     )
     assert child.stdin is not None
     child.stdin.write(told.line())
     child.stdin.flush()
-    out(f"http://127.0.0.1:{port}/voila/render/{entry.stem}.ipynb?token={secret}", hang=4)
+    address = f"http://127.0.0.1:{port}/voila/render/{entry.stem}.ipynb?token={secret}"
+    while child.poll() is None and not _listens(port):
+        time.sleep(0.2)
+    if child.poll() is not None:
+        raise CliError(f"Voila did not start on port {port}. Name another --port.")
+    out(address, hang=4)
     out("As a reviewer explores it; for you alone, on this machine. Stop it with Ctrl-C.", style="dim")
+    if browser:
+        webbrowser.open(address)
     try:
         child.wait()
     except KeyboardInterrupt:
         child.terminate()
         child.wait()
         out("Stopped.")
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
 
 
 def invite(folder: Path, login: str, role: str, url: str, *, shut_out: bool, as_json: bool) -> None:

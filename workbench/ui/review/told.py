@@ -17,7 +17,7 @@ READY = "ready"
 class Told:
     """root: path under which a browser sees it; idle: seconds until an unused kernel is ended.
 
-    socket "": a port instead, for whoever works on this machine, and a browser if they want one.
+    socket "": a port instead, for whoever works on this machine.
     """
 
     folder: str
@@ -26,8 +26,6 @@ class Told:
     idle: int
     socket: str = ""
     port: int = 0
-    notebook: str = ""
-    browser: bool = False
 
     def line(self) -> str:
         return json.dumps(asdict(self)) + "\n"
