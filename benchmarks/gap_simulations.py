@@ -144,7 +144,8 @@ def _hits(
     world: World, names: Sequence[str], runs: int, seed: int, asked: Sequence[Callable[[_Drawn], bool]]
 ) -> NDArray[np.int64]:
     """[names, asked]: of how many tables each is so."""
-    return np.sum([[[ask(one) for ask in asked] for one in drawn] for drawn in _runs(world, names, runs, seed)], axis=0)
+    found = [[[ask(one) for ask in asked] for one in drawn] for drawn in _runs(world, names, runs, seed)]
+    return np.asarray(np.sum(found, axis=0))
 
 
 Held = dict[str, tuple[float, float]]
