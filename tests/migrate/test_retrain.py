@@ -418,6 +418,7 @@ def test_what_cannot_be_learnt_from_is_said(rows: pd.DataFrame) -> None:
         (rows[rows.bought == "yes"], "one of the classes"),
         (rows.drop(columns="bought"), "no column 'bought'"),
         (rows.assign(bought=None), "0 of 600"),
+        (rows.assign(bought="maybe"), "legacy.options.classes"),
     ):
         with pytest.raises(ModelError, match=said):
             prepare(legacy, frame, TASK, Roles())

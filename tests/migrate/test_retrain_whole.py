@@ -161,7 +161,8 @@ def sample(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Mig
 
     folder = tmp_path_factory.mktemp("retrain") / "sample"
     shutil.copytree(sample_folder, folder)
-    return open_migration(folder)
+    limits = {name: limit.model_dump() for name, limit in catalog.default_limits().items() if "parity/" in name}
+    return update(folder, {"limits": limits})
 
 
 def test_on_the_sample_a_distilled_tabm_is_not_inferior_by_the_audit(sample: Migration) -> None:

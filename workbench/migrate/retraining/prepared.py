@@ -19,6 +19,7 @@ from workbench.migrate.retraining.splitting import split
 from workbench.migration import Roles, Task
 from workbench.models import Label, Model, ModelError, Outputs, normal
 from workbench.models.inputs import conform
+from workbench.models.protocol import Kind
 from workbench.models.torch_file import Card
 
 Floats = NDArray[np.float64]
@@ -132,7 +133,8 @@ def prepare(
     encoded = columns.edge.encode(conform(frame, columns.inputs))
     answers = _answers(legacy, frame, classes) if distill else None
     whole = Rows(encoded["numbers"], encoded["codes"], truth, _weights(frame, roles), answers)
-    card = Card(task.kind, classes, columns.inputs, columns.edge)
+    kind: Kind = "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+    card = Card(kind, classes, columns.inputs, columns.edge)
     return Prepared(card, whole.only(fit), whole.only(check), columns.notes)
 
 
@@ -158,6 +160,11 @@ def _truth(frame: pd.DataFrame, task: Task, classes: tuple[Label, ...]) -> tuple
     place = {normal(label): index for index, label in enumerate(classes)}
     codes, distinct = pd.factorize(column)
     index = np.array([place.get(normal(value), -1) for value in distinct] + [-1], dtype=np.int64)[codes]
+    if len(distinct) and not (index >= 0).any():
+        raise ModelError(
+            f"the target {task.target!r} holds {', '.join(map(repr, distinct[:5].tolist()))}, and the legacy model "
+            f"answers {list(classes)[:10]}: name its classes in its own order, as legacy.options.classes"
+        )
     return index, index >= 0
 
 
