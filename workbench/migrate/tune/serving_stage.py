@@ -154,7 +154,10 @@ def _told_again(setting: Setting, kept: Any, single: Raced, batch: Raced, n: int
 def _batch(bench: Bench, setting: Setting, held: pd.DataFrame) -> Finding:
     """The largest batch that fits, and the best, of the chosen setting."""
     bench.effort = replace(bench.effort, timeout=max(60.0, bench.effort.timeout))
-    model: Any = bench.opened(setting)
+    try:
+        model: Any = bench.opened(setting)
+    except ModelError as error:
+        return its.BATCH.absent(str(error))
     try:
         tried = list(batches(model, held, seconds=bench.effort.seconds * 2))
     finally:
