@@ -50,7 +50,7 @@ def registered(uri: str) -> Path:
     if not re.fullmatch(r"models:/[^/@]+(/[^/@]+|@[^/@]+)", uri):
         raise ModelError(f"{uri} is no model in a registry: that is models:/NAME/VERSION or models:/NAME@ALIAS")
     try:
-        from mlflow.artifacts import download_artifacts  # type: ignore[import-not-found]
+        from mlflow.artifacts import download_artifacts
     except ImportError:
         raise ModelError(
             f"{uri} is in an MLflow registry: install mlflow-skinny (or mlflow) to have it fetched, or give the "

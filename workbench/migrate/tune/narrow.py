@@ -75,7 +75,8 @@ def _float32(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _float16(array: NDArray[Any]) -> NDArray[Any]:
-    return np.clip(array, -65504, 65504).astype(np.float16)
+    found: NDArray[Any] = np.clip(array, -65504, 65504).astype(np.float16)
+    return found
 
 
 def _bfloat16(array: NDArray[Any]) -> NDArray[Any]:
