@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import tornado.web
-from conftest import Serving
+from review_server import Serving
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from visitor import Visitor
