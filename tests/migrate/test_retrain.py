@@ -36,6 +36,8 @@ from workbench.migration import Roles, Task
 from workbench.models import ModelError, open_model
 from workbench.models.edge import FIRST, UNKNOWN, EdgeColumn, EdgeSpec
 
+pytestmark = pytest.mark.slow
+
 TASK = Task(kind="binary", target="bought", positive="yes")
 SMALL = Recipe(width=16, depth=1, members=4, embedding_width=4, bins=6, epochs=2, batch_size=128)
 

@@ -12,6 +12,8 @@ from visitor import Visitor, come_in
 from workbench import uat
 from workbench.ui.review.commenting import MOST
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["sampled"]
 HOSTILE = "<script>alert(1)</script> =cmd|' /C calc'!A0 \u202e"
 
