@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest
 
-.PHONY: demo test setup extension panel lint types contracts unit notebooks slow browser chromium format schemas pictures screenshots benchmarks clean
+.PHONY: demo test setup extension panel lint types contracts unit notebooks slow browser long chromium format schemas pictures screenshots benchmarks clean
 
 demo: $(READY)
 	@test -f demo/migration.yaml || $(BIN)/workbench demo demo
@@ -51,13 +51,17 @@ unit: $(READY)
 	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not slow and not notebook and not browser"
 
 notebooks: $(READY)
-	$(PYTEST) -m notebook tests/notebooks
+	$(PYTEST) -m "notebook and not long" tests/notebooks
 
 slow: $(READY)
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not notebook and not browser"
+	$(PYTEST) -n $(WORKERS) --dist loadfile -m "slow and not notebook and not browser and not long"
 
 browser: $(READY) extension chromium
-	$(PYTEST) -m browser
+	$(PYTEST) -m "browser and not long"
+
+# Whole journeys in a browser, clusters, searches: minutes each, one after the other, on a machine that is free.
+long: $(READY) extension chromium
+	$(PYTEST) -m long
 
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \

@@ -99,6 +99,7 @@ HERE = re.compile(r": KqPath$")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_no_cell_turns_up_in_anything_a_run_leaves(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = migration_in(tmp_path, "candidate")
     names = ("readiness", "parity", "bias", "explainability", "acceptance")
@@ -144,6 +145,7 @@ def printed(page: bytes, place: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_a_model_says_of_a_row_when_it_breaks_is_not_repeated(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

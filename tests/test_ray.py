@@ -84,6 +84,7 @@ def both(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Both:  # noq
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_evidence_is_that_of_a_run_here(both: Both) -> None:
     there, outcome, here = both
     assert answers(there) == answers(here)
@@ -95,6 +96,7 @@ def test_the_evidence_is_that_of_a_run_here(both: Both) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_kernel_on_the_cluster_is_named_with_its_cell(both: Both) -> None:
     there, outcome, _ = both
     assert "the kernel died" in outcome["failed"]["delta"]
@@ -103,6 +105,7 @@ def test_a_killed_kernel_on_the_cluster_is_named_with_its_cell(both: Both) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_lost_worker_is_named_a_second_run_refused_and_ctrl_c_leaves_nothing(
     plugin: Path,  # noqa: F811
     migration: Path,

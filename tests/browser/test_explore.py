@@ -12,7 +12,7 @@ from tests.browser.lab import Lab
 from tests.browser.test_lab import NOISE, RUN_ALL, Serve
 from workbench.runner import copy_notebooks
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 MODELS = """
 import numpy as np

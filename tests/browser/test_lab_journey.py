@@ -20,7 +20,7 @@ from tests.browser.lab import Lab
 from tests.browser.panel import PANEL, opened
 from workbench.demo import FILES, MODEL
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 MOST_CLICKS = 6
 PATIENCE = 900_000

@@ -23,6 +23,7 @@ def asked(folder: Path, *names: str) -> list[Event]:
 
 
 @pytest.mark.notebook
+@pytest.mark.long
 def test_it_is_searched_headless_and_its_candidate_is_judged(sample: Path) -> None:
     folder = sample.with_name("tuned")
     shutil.copytree(sample, folder)
