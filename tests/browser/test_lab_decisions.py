@@ -94,6 +94,7 @@ def test_two_runs_are_compared_and_a_reviewers_pages_are_previewed(judged: Path,
     history.locator("tbody tr").first.wait_for()
 
 
+@pytest.mark.long
 def test_the_buttons_of_a_guided_notebook(migrations: Path, lab: Lab, page: Any) -> None:
     declared(migrations / "by-hand", "by-hand")
     panel = opened(page, lab)

@@ -80,6 +80,7 @@ def test_from_two_files_to_a_run_in_five_clicks_then_stop(lab: Lab, migrations: 
     assert list(migrations.glob("raw/*/notebooks/51_bias.ipynb"))
 
 
+@pytest.mark.long
 def test_by_keyboard_alone_and_what_people_named_is_only_text(lab: Lab, page: Any) -> None:
     opened(page, lab)
     page.keyboard.press("Control+Shift+M")

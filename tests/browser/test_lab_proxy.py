@@ -14,7 +14,7 @@ import pytest
 from tests.browser.lab import Lab
 from tests.browser.panel import declared, opened, row, taken
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.long]
 
 PROXY = Path(__file__).with_name("proxy.py")
 RUN_FIRST = """async () => {
