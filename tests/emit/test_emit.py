@@ -8,7 +8,6 @@ import importlib
 import json
 import re
 import sys
-import types
 import xml.etree.ElementTree as ET
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -327,9 +326,8 @@ def test_passed_is_said_only_where_every_question_has_evidence(told: emit.Story)
 
 
 def test_model_signing_itself_verifies_the_signature_and_names_a_changed_model(
-    made: dict[str, bytes], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: dict[str, bytes], folder: Path, tmp_path: Path
 ) -> None:
-    _with_openssl(monkeypatch)
     verifying = pytest.importorskip("model_signing.verifying", reason="model-signing is not installed")
     for name in ("candidate.pt2.sig", "model-signing.pub"):
         (tmp_path / name).write_bytes(made[name])
@@ -339,14 +337,6 @@ def test_model_signing_itself_verifies_the_signature_and_names_a_changed_model(
     changed.write_bytes(b"another program of torch")
     with pytest.raises(ValueError, match="Hash mismatch"):
         check.verify(changed, tmp_path / "candidate.pt2.sig")
-
-
-def _with_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
-    """model-signing imports pyOpenSSL, which it does not ask for, for its certificates only: not for what is tested."""
-    if importlib.util.find_spec("OpenSSL") is None:
-        stand_in = types.ModuleType("OpenSSL")
-        stand_in.crypto = types.SimpleNamespace(X509=object, X509Store=object)  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "OpenSSL", stand_in)
 
 
 # --------------------------------------------------------------------------- the command

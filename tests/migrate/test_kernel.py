@@ -155,23 +155,21 @@ def test_torch_compile_takes_it_as_one_call():
 
 
 @pytest.mark.slow
-def test_all_kernels_are_compiled_within_three_seconds_and_found_again(tmp_path):
-    """In processor time of a fresh process, numba's own start included; then from its files."""
+def test_every_kernel_is_found_compiled_by_the_next_process(tmp_path):
+    """What a fresh process compiles, the next reads from numba's files (how long it takes: `benchmarks trees`)."""
     code = (
-        "import time; import numpy, torch; from workbench.models.tree_kernel import op; start = time.process_time()\n"
-        "k = op.compiled()\n"
-        "from numba import int64 as i, float64 as f\n"
-        "for run, takes in ((k.few, (i,) * 9), (k.many, (i,) * 9), (k.stepped, (i,) * 9),"
-        " (k.prepare, (i, i, i, i, f)), (k.finish, (i,) * 7)): run.compile(takes)\n"
-        "print(time.process_time() - start)"
+        "from numba import int64 as i, float64 as f; from workbench.models.tree_kernel import op; k = op.compiled()\n"
+        "runs = ((k.few, (i,) * 9), (k.many, (i,) * 9), (k.stepped, (i,) * 9),"
+        " (k.prepare, (i, i, i, i, f)), (k.finish, (i,) * 7))\n"
+        "for run, takes in runs: run.compile(takes)\n"
+        "print(*[sum(run.stats.cache_hits.values()) for run, _ in runs])"
     )
     env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    took = [
-        float(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout)
+    hits = [
+        subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.split()
         for _ in range(2)
     ]
-    assert took[0] < 3.0
-    assert took[1] < took[0] / 2
+    assert hits == [["0"] * 5, ["1"] * 5]
 
 
 @pytest.mark.slow

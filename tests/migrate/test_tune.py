@@ -49,19 +49,13 @@ def brute_front(values: list[tuple[float, ...]]) -> set[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("m", [1, 2, 3])
-def test_the_front_and_its_volume_are_those_of_brute_force_and_optuna(m: int) -> None:
+def test_the_front_is_that_of_brute_force(m: int) -> None:
     rng = np.random.default_rng(m)
     for n in (1, 2, 7, 30):
         values = [tuple(row) for row in rng.integers(0, 6, (n, m)).astype(float)]
         places = fronts.front(values)
         assert {values[place] for place in places} == brute_front(values)
         assert len(places) == len(brute_front(values)), "of equal points one stays"
-        worst = np.full(m, 5.0)
-        found = fronts.hypervolume(values, worst.tolist())
-        assert found == pytest.approx(wfg.compute_hypervolume(np.array(values), worst))
-        cells = itertools.product(*[np.arange(5) + 0.5] * m)
-        brute = sum(any(all(v <= c for v, c in zip(one, cell)) for one in values) for cell in cells)
-        assert found == brute
 
 
 def test_the_knee_is_nearest_the_ideal_and_the_cheapest_is_inside() -> None:
@@ -246,7 +240,7 @@ def share_found(seed: int, share: float, sampler: Any = None) -> float:
     """Share of the grid's hypervolume that a search of `share` of the grid's cost reaches."""
     points, values, price = surface()
     every = np.array([values(one) for one in points])
-    worst = (every.max(axis=0) * 1.05).tolist()
+    worst = every.max(axis=0) * 1.05
     space = Space.of(points, points[:1])
     drawn = sampler or Steady(space, seed)
     made = optuna.create_study(sampler=drawn, directions=["minimize"] * 3)
@@ -255,7 +249,7 @@ def share_found(seed: int, share: float, sampler: Any = None) -> float:
         asked = made.ask(dict(space.choices))
         spent += price(asked.params)
         if spent > budget:
-            return fronts.hypervolume(found, worst) / fronts.hypervolume(every.tolist(), worst)
+            return float(wfg.compute_hypervolume(np.array(found), worst) / wfg.compute_hypervolume(every, worst))
         found.append(values(asked.params))
         made.tell(asked, list(found[-1]))
 

@@ -47,25 +47,3 @@ def cheapest(costs: Sequence[float], inside: Sequence[bool]) -> int | None:
     """Place of the lowest cost among those inside the margin; None where none is."""
     allowed = [(cost, place) for place, (cost, fits) in enumerate(zip(costs, inside, strict=True)) if fits]
     return min(allowed)[1] if allowed else None
-
-
-def hypervolume(values: Sequence[Sequence[float]], worst: Sequence[float]) -> float:
-    """Volume of what the points dominate, up to the point `worst` (Zitzler and Thiele 1998). values [n, m], m 1 to 3.
-
-    By slices along the last objective; points beyond `worst` add nothing.
-    """
-    table = np.asarray(values, dtype=np.float64).reshape(-1, len(worst))
-    limit = np.asarray(worst, dtype=np.float64)
-    return _volume(table[(table < limit).all(axis=1)], limit)
-
-
-def _volume(table: Floats, worst: Floats) -> float:
-    if not len(table):
-        return 0.0
-    if len(worst) == 1:
-        return float(worst[0] - table.min())
-    ordered = table[np.argsort(table[:, -1], kind="stable")]
-    heights = np.diff([*ordered[:, -1], worst[-1]])
-    return float(
-        sum(height * _volume(ordered[: place + 1, :-1], worst[:-1]) for place, height in enumerate(heights) if height)
-    )
