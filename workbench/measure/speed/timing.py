@@ -108,9 +108,11 @@ class Comparison:
 
     @property
     def precise(self) -> bool:
-        """The control is stable, and more rounds would not say much more."""
+        """The control is stable, and more rounds would not say much more: a difference that shows already, though it
+        may be negligible, is followed until it is called or the time is over."""
         ratio = self.speed_up
-        return self.stable and half_width(ratio) <= max(PRECISION, abs(math.log(ratio.value)) / 10)
+        narrow = half_width(ratio) <= max(PRECISION, abs(math.log(ratio.value)) / 10)
+        return self.stable and narrow and (self.outcome in ("faster", "slower") or ratio.low <= 1 <= ratio.high)
 
     @property
     def outcome(self) -> Literal["faster", "slower", "alike", "undecided"]:

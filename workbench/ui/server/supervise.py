@@ -41,9 +41,10 @@ def main(folder: Path, words: list[str]) -> int:
         book = Book(file)
         # -P: a file called json.py in the migration must not stand in for Python's own.
         command = [sys.executable, "-P", "-m", "workbench.ui.cli", *words]
-        run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-        # Functions, not SIG_IGN, which the run would inherit.
+        # A function, not SIG_IGN, which the run would inherit; before the run starts, for a server that was itself
+        # started in the background of a script ignores SIGINT, and the run would then never hear of a stop.
         signal.signal(signal.SIGINT, lambda *_: None)
+        run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         signal.signal(signal.SIGTERM, lambda *_: run.kill())
         assert run.stdout
         for line in run.stdout:
