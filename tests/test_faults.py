@@ -1,6 +1,6 @@
 """The faults the workbench must survive, at the doors a person uses: the command line, and an audit run whole.
 
-Each ends in a finding or a sentence that says what to do. INDEX says where the others are held.
+Each ends in a finding or a sentence that says what to do. docs/faults.md says where the others are held.
 """
 
 from __future__ import annotations
@@ -25,139 +25,21 @@ from workbench.migration import Migration, open_migration
 from workbench.ui.cli import main
 
 ROOT = Path(__file__).resolve().parent
-HERE = "test_faults.py"
-INDEX = {
-    "killed at every fsync": [
-        "test_store.py::test_killed_at_every_fsync_there_is_never_a_false_done",
-        "test_runner.py::test_a_run_killed_at_any_moment_and_run_again_gives_the_same_evidence",
-    ],
-    "kernel killed": ["test_runner.py::test_a_killed_kernel_is_named_fast_with_its_cell"],
-    "out of memory in a model's process": [
-        "models/test_host.py::test_a_process_that_fails_ends_in_one_sentence",
-        f"{HERE}::test_a_model_that_runs_out_of_memory_is_one_finding_with_its_peak_and_the_rest_goes_on",
-    ],
-    "disk full": [
-        "test_store.py::test_disk_full_at_any_write_leaves_old_evidence_and_no_truncated_file",
-        "test_store.py::test_a_run_is_refused_while_the_disk_is_nearly_full",
-    ],
-    "two runs on one migration": [
-        "test_store.py::test_a_second_process_is_refused_and_told_who_holds_it",
-        "test_runner.py::test_while_one_run_goes_on_a_second_is_refused_and_ctrl_c_stops_it_clean",
-    ],
-    "stale lock, reused pid, reboot": [
-        "test_store.py::test_stale_claims_are_told_apart_and_taken_over",
-        "test_store.py::test_a_killed_run_is_taken_over_and_that_is_recorded",
-        "test_store.py::test_a_claim_nobody_can_check_needs_a_person",
-    ],
-    "clock set back or forward": [
-        "test_store.py::test_a_clock_that_is_set_during_a_run_changes_no_duration_and_no_order_and_is_said",
-        "test_store.py::test_run_ids_sort_by_sequence_even_when_the_clock_goes_back",
-        "ledger/test_chain.py::test_a_clock_that_was_set_back_is_said_and_changes_no_order",
-        f"{HERE}::test_a_clock_that_is_set_during_a_run_is_a_warning_of_the_run",
-    ],
-    "read-only or vanished folder, no locks": [
-        "test_store.py::test_a_place_that_cannot_hold_a_run_is_refused_at_the_start_with_the_cause",
-        "test_store.py::test_a_folder_that_vanishes_during_a_run_is_named",
-        "ledger/test_chain.py::test_a_place_that_cannot_be_written_is_a_sentence_and_nothing_is_entered",
-        f"{HERE}::test_a_run_where_nothing_can_be_written_is_refused_before_any_notebook_starts",
-    ],
-    "a flipped byte, a file that is gone": [
-        "ledger/test_bundle.py::test_one_byte_changed_anywhere_is_named_with_its_file",
-        "ledger/test_bundle.py::test_any_file_that_is_changed_removed_or_added_is_named",
-        "ledger/test_chain.py::test_a_flipped_byte_of_evidence_or_run_is_named_with_its_file",
-        "ledger/test_chain.py::test_every_flipped_byte_is_named",
-        "ledger/test_chain.py::test_a_run_that_is_gone_and_a_ledger_that_is_gone_are_named",
-        "ledger/test_decisions.py::test_any_change_makes_a_decision_stale_at_once",
-    ],
-    "ledger lines removed, reordered, doubled, tail cut": [
-        "ledger/test_chain.py::test_what_is_removed_reordered_or_doubled_is_named",
-        "ledger/test_chain.py::test_a_tail_that_was_cut_is_named_by_run_and_by_checkpoint",
-        "ledger/test_chain.py::test_the_checkpoint_in_a_later_run_shows_a_cut_that_left_the_chain_whole",
-    ],
-    "killed while signing": ["ledger/test_chain.py::test_200_kills_while_signing_lose_and_double_nothing"],
-    "double click, replay": [
-        "ledger/test_chain.py::test_asked_twice_is_one_entry",
-        "review/test_review_server.py::test_a_double_click_and_a_replay_are_one_entry",
-    ],
-    "approval by the producer, twice, on what has changed": [
-        "ledger/test_decisions.py::test_whoever_made_the_evidence_is_refused_and_that_is_recorded",
-        "ledger/test_decisions.py::test_one_person_twice_and_through_two_doors_counts_once",
-        "ledger/test_decisions.py::test_a_decision_on_what_was_shown_before_a_change_is_refused",
-        "review/test_review_server.py::test_what_changed_since_it_was_shown_is_not_signed",
-    ],
-    "cells that a spreadsheet would run": [
-        "render/test_text.py::test_spreadsheets_run_nothing",
-        "emit/test_emit.py::test_a_spreadsheet_runs_nothing_of_the_findings",
-    ],
-    "cells that turn up where they should not": [
-        "test_canary.py::test_no_cell_turns_up_in_anything_a_run_leaves",
-        "test_canary.py::test_what_a_model_says_of_a_row_when_it_breaks_is_not_repeated",
-        "test_disclosure.py::test_no_withheld_count_can_be_worked_out_from_its_line",
-    ],
-    "a raw websocket to a dashboard": [
-        "review/test_live.py::test_a_bare_websocket_runs_no_code_and_sees_no_row",
-        "review/test_live.py::test_nobody_else_reaches_the_kernel",
-        "review/test_live.py::test_one_who_keeps_trying_is_cut_off",
-        "review/test_messages.py::test_no_request_that_runs_code_or_looks_into_the_kernel_passes",
-    ],
-    "paths that lead out": [
-        "review/test_live.py::test_only_what_voila_needs_is_passed_on",
-        "ledger/test_bundle.py::test_an_archive_that_would_harm_whoever_unpacks_it_is_refused",
-        "review/test_review_server.py::test_there_is_no_way_to_a_file",
-    ],
-    "empty, corrupt or huge notebook": [
-        "test_runner.py::test_a_notebook_that_cannot_be_executed_is_refused_with_what_to_do",
-        "test_runner.py::test_a_huge_notebook_is_refused_without_reading_it",
-        "test_runner.py::test_a_corrupt_copy_of_a_notebook_stops_the_run_before_it_starts",
-    ],
-    "malicious pickles": [
-        "models/test_pickles.py::test_a_hostile_file_is_refused_and_the_canary_lives",
-        "models/test_pickles.py::test_a_zip_bomb_is_stopped",
-        f"{HERE}::test_a_pickle_that_runs_code_is_refused_at_the_command_line",
-    ],
-    "tree index out of range": [
-        "models/test_tree_checks.py::test_an_index_or_number_out_of_range",
-        "models/test_host.py::test_a_tree_that_leads_out_of_its_arrays_never_answers",
-        f"{HERE}::test_a_tree_that_leads_nowhere_is_refused_at_the_command_line",
-    ],
-    "hostile parameter names": [
-        "test_runner.py::test_a_parameter_that_is_not_a_name_is_refused",
-        "test_runner.py::test_parameters_are_checked_before_any_kernel_starts",
-    ],
-    "hostile column names": [
-        "render/test_browser.py::test_hostile_names_are_text_in_the_page_and_in_the_charts",
-        "data/test_open.py::test_hostile_column_names_stay_text",
-        f"{HERE}::test_hostile_names_go_through_the_journey_as_text",
-        "emit/test_emit.py::test_hostile_names_are_text_in_every_format",
-    ],
-    "degenerate holdouts": [
-        "audits/test_readiness.py::test_degenerate_tables_are_never_silently_fine",
-        f"{HERE}::test_a_degenerate_holdout_is_judged_or_not_assessed_with_the_reason",
-        f"{HERE}::test_a_holdout_the_model_cannot_be_asked_about",
-    ],
-    "target missing, columns disagree": [
-        "audits/test_readiness.py::test_target_missing_and_columns_that_disagree_name_both_sides_and_the_fix",
-        f"{HERE}::test_target_missing_and_columns_that_disagree",
-    ],
-    "migration.yaml": [
-        "test_migration.py::test_a_mistake_is_a_sentence_with_its_line",
-        "test_migration.py::test_a_yaml_bomb_is_refused_at_once",
-        f"{HERE}::test_a_wrong_migration_file_is_told_by_every_command",
-    ],
-    "models that answer wrongly": [
-        "test_scored.py::test_nan_answers_are_named",
-        "test_scored.py::test_answers_that_change_are_named",
-        f"{HERE}::test_a_model_that_answers_wrongly_is_named_by_every_audit",
-    ],
-}
+TABLE = ROOT.parent / "docs" / "faults.md"
+FAULTS = re.findall(r"^\| ([^|]+) \| [^|]+ \| (`[^|]+`) \|$", TABLE.read_text(encoding="utf-8"), re.M)
+"""What goes wrong, and where that is tried."""
 
 
-@pytest.mark.parametrize("fault", INDEX)
-def test_every_fault_has_its_test(fault: str) -> None:
-    for where in INDEX[fault]:
-        path, _, name = where.partition("::")
+@pytest.mark.parametrize(("fault", "tests"), FAULTS, ids=[fault for fault, _ in FAULTS])
+def test_every_fault_has_its_test(fault: str, tests: str) -> None:
+    for where in tests.split("<br>"):
+        path, _, name = where.strip("`").partition("::")
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
         assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, where
+
+
+def test_the_table_of_faults_is_read_whole() -> None:
+    assert len(FAULTS) == TABLE.read_text(encoding="utf-8").count("\n| ") - 1
 
 
 QUICK: dict[str, dict[str, object]] = {

@@ -159,7 +159,11 @@ def _read(path: Path, kind: type[T]) -> Iterator[T]:
 
 def _append(path: Path, line: Plain) -> None:
     path.parent.mkdir(exist_ok=True)
-    with FileLock(path.parent / ".lock", timeout=20), path.open("ab") as file:
+    with FileLock(path.parent / ".lock", timeout=20), path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # whoever wrote last was killed in it: their half line must not swallow this one
+                file.write(b"\n")
         file.write(line.model_dump_json().encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())

@@ -173,6 +173,8 @@ def test_the_newest_answer_of_a_person_counts_and_a_broken_line_is_passed_over(t
     with (tmp_path / uat.FOLDER / uat.FILE).open("a") as file:
         file.write('{"case": "b", "by"')
     assert [answer.choice for answer in uat.answers(tmp_path)] == ["both"]
+    uat.add_answer(tmp_path, early.model_copy(update={"case": "c"}))
+    assert [answer.choice for answer in uat.answers(tmp_path)] == ["both", "legacy"], "nor does it swallow the next"
 
 
 def test_without_a_candidate_everything_is_absent_with_the_reason(scored: Scored) -> None:

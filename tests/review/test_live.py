@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ledger_samples import keep, migration_in
@@ -20,7 +19,7 @@ from visitor import Visitor, come_in
 
 from workbench import ledger
 from workbench.evidence import Status
-from workbench.ui.review.live import BusyError, Live
+from workbench.ui.review.live import Live
 from workbench.ui.review.messages import ANSWERED, PROTOCOL
 from workbench.ui.review.people import People
 
@@ -180,26 +179,16 @@ def test_one_who_keeps_trying_is_cut_off(house: House) -> None:
         assert ended.value.rcvd.code == 1008
 
 
-def test_places_are_few_and_each_person_has_two(house: House) -> None:
-    async def fill() -> None:
-        live = Live(house.folder, "/explore/", most=3)
-        live.started = ready  # type: ignore[method-assign]
-        live.fetch = nothing  # type: ignore[method-assign]
-        mine = [await live.take("ada") for _ in range(3)]
-        assert set(live.kernels) == {one.id for one in mine[1:]}, "the oldest made room"
-        await live.take("bob")
-        with pytest.raises(BusyError):
-            await live.take("eve")
-        assert live.owned(mine[1].id, "bob") is None
-        live.now = lambda: time.monotonic() + 2000
-        await live.take("eve")
-        assert len(live.kernels) == 1, "what nobody used was ended"
-
-    async def ready() -> None: ...
-
-    async def nothing(*_: Any, **__: Any) -> Any: ...
-
-    asyncio.run(fill())
+def test_who_finds_all_places_taken_waits_in_line_on_a_page_with_the_verdict(house: House) -> None:
+    house.live.most, most = len(house.live.kernels), house.live.most
+    try:
+        assert house.bob.ask("GET", "/explore/bias/live") == 503
+    finally:
+        house.live.most = most
+    assert "You are next" in house.bob.page
+    assert "Ready" in house.bob.page
+    assert 'content="10;url=/explore/bias/live"' in house.bob.page
+    assert house.bob.headers["retry-after"] == "10"
 
 
 def test_closing_the_page_or_leaving_ends_the_kernel(house: House) -> None:

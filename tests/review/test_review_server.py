@@ -53,6 +53,19 @@ def test_a_double_click_and_a_replay_are_one_entry(folder: Path, ada: Visitor) -
     assert len(ledger.read(folder).entries) == before + 1
 
 
+def test_a_dropped_socket_and_the_click_after_it_are_one_entry(folder: Path, ada: Visitor) -> None:
+    """Whoever sends a decision and is cut off before the answer does not know whether it counts: they send it again."""
+    ada.ask("GET", "/decide")
+    form = {name: ada.field(name) for name in ("_xsrf", "seen", "request", "role")} | {"decision": "approve"}
+    before = len(ledger.read(folder).entries)
+    for _ in range(3):
+        ada.drop("/decide", form)
+    assert ada.ask("POST", "/decide", form) == 200
+    assert "Signed, as entry" in ada.page
+    ada.ask("GET", "/decide")  # behind whatever the dropped ones still had to do
+    assert len(ledger.read(folder).entries) == before + 1
+
+
 def test_what_changed_since_it_was_shown_is_not_signed(folder: Path, ada: Visitor) -> None:
     ada.ask("GET", "/decide")
     form = {name: ada.field(name) for name in ("_xsrf", "seen", "request", "role")} | {"decision": "approve"}
@@ -108,6 +121,8 @@ def test_strangers_see_and_do_nothing(folder: Path, served: Served, request_line
             form = {"_xsrf": visitor.cookies.get("_xsrf", ""), "decision": "approve"}
         assert visitor.ask(method, path, form) in (302, 403)
         assert "Women" not in visitor.page
+        visitor.ask("GET", "/login")
+        assert "credit" not in visitor.page
     assert ledger.path_of(folder).read_bytes() == before
 
 

@@ -13,14 +13,23 @@ from workbench.ui.review.people import People
 class Visitor:
     """Cookies and forms; no redirect is followed."""
 
-    def __init__(self, address: str) -> None:
-        self.host = urlsplit(address).netloc
+    def __init__(self, address: str, patience: float = 60) -> None:
+        """patience: seconds for one answer."""
+        self.host, self.patience = urlsplit(address).netloc, patience
         self.cookies: dict[str, str] = {}
         self.page = ""
         self.headers: dict[str, str] = {}
 
-    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> int:
+    def drop(self, path: str, form: dict[str, str]) -> None:
+        """Posts, and is gone before the answer."""
         connection = http.client.HTTPConnection(self.host, timeout=30)
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", path, urlencode(form), headers)
+        connection.close()
+
+    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> int:
+        connection = http.client.HTTPConnection(self.host, timeout=self.patience)
         given = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())} | headers
         body = None
         if form is not None:

@@ -107,11 +107,12 @@ def decide(
     """Records a decision. seen: the subjects as they were shown to the person, from `subjects`.
 
     Raises RefusedError, and records the refusal, if the person may not decide in this role, made the evidence, has
-    decided already, if anything changed since it was shown, or if something still blocks what they approve.
+    decided already, if anything changed since it was shown, or if something still blocks what they approve. Raises
+    LedgerError where the same request was about something else.
     """
     entries = read(migration.folder).entries
     if known := next((entry for entry in entries if request and entry.request == request), None):
-        return known
+        return _once_more(known, entries, actor, decision, role)
     now = subjects(migration)
     why = (
         _not_theirs(migration.review, actor, role)
@@ -212,6 +213,15 @@ def _own_work(entries: Sequence[Entry], actor: Actor, now: Mapping[str, str], mi
 
 def _audits(now: Mapping[str, str]) -> list[str]:
     return [name.removeprefix("evidence of ") for name in now if name.startswith("evidence of ")]
+
+
+def _once_more(known: Entry, entries: Sequence[Entry], actor: Actor, decision: Verb, role: str) -> Entry:
+    """A double click is what was signed the first time; another wish under the same request is not taken for it."""
+    body = known.body
+    same = isinstance(body, Decided) and (body.decision, body.role) == (decision, role)
+    if not same or known.actor.same_as != actor.same_as or known.seq in _revoked(entries):
+        raise LedgerError(f"This form was sent before, as entry {known.seq}. Nothing was signed: open it again.")
+    return known
 
 
 def _changed(seen: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -147,6 +147,15 @@ class Lead:
     back: str = ""
 
 
+@dataclass(frozen=True)
+class Line:
+    """The line of people who wait for a page with controls. ahead: before this reader; again: seconds until the page
+    asks anew by itself."""
+
+    ahead: int
+    again: int
+
+
 def policy() -> str:
     """Content-Security-Policy of these pages: nothing from elsewhere, no script at all, forms to ourselves."""
     return (
@@ -180,9 +189,9 @@ def comments(bar: Bar, shown: Remarks) -> str:
     return _drawn("comments.html.j2", bar, title="Comments", shown=shown)
 
 
-def connecting(bar: Bar, lead: Lead) -> str:
+def connecting(bar: Bar, lead: Lead, line: Line | None = None) -> str:
     """What a person sees until the page with controls is there: it is drawn at once, and goes on by itself."""
-    return _drawn("connecting.html.j2", bar, title=lead.question, **vars(lead))
+    return _drawn("connecting.html.j2", bar, title=lead.question, line=line, **vars(lead))
 
 
 def live(bar: Bar, lead: Lead) -> dict[str, str]:

@@ -53,9 +53,11 @@ def write(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except BaseException as error:  # after Ctrl-C too, nothing half-written is left
         temporary.unlink(missing_ok=True)
-        raise StoreError(cause(error, path)) from error
+        if isinstance(error, OSError):
+            raise StoreError(cause(error, path)) from error
+        raise
 
 
 class Writer:

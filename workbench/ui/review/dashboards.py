@@ -117,6 +117,8 @@ def prepared(handler: Any, notebook: Any, cwd: str) -> Any:
 def main() -> None:
     told = Told(**json.loads(sys.stdin.readline()))
     os.environ[DASHBOARD] = told.folder
+    if os.name == "posix":
+        os.nice(5)  # kernels inherit it: pages of the evidence come first, controls wake up beside them
     app = Dashboards.instance(config=settings(told))
     app.told = told
     app.initialize([])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from dataclasses import replace
 from http import HTTPStatus
 
 import tornado.web
@@ -83,8 +84,9 @@ class Invitation(Page):
         if not login:
             self._used_up()
             return
-        person = self.migration().review.people.get(login)
-        self.write(render.welcome(self.bar(), person.name if person and person.name else login, secret))
+        migration = self.migration()
+        person, bar = migration.review.people.get(login), replace(self.bar(), migration=migration.name)
+        self.write(render.welcome(bar, person.name if person and person.name else login, secret))
 
     async def post(self, secret: str) -> None:
         session = await self.off(lambda: self.house.people.enter(secret))

@@ -19,7 +19,7 @@ from workbench import catalog, render
 from workbench.ui.review import messages
 from workbench.ui.review.doors import House
 from workbench.ui.review.handlers import Page
-from workbench.ui.review.live import BusyError, Kernel, Live
+from workbench.ui.review.live import AGAIN, BusyError, Kernel, Live
 from workbench.ui.review.reading import lead
 from workbench.ui.review.told import KERNEL
 
@@ -70,27 +70,29 @@ class Connecting(Exploring):
 class LivePage(Exploring):
     """Voila's page, passed on while it is made."""
 
+    gone = False
+
     async def get(self, name: str) -> None:
         entry, above = await self.above(name)
         if await self.waits(name):
             return
         try:
             kernel = await self.live.take(self.owner)
-        except BusyError:
+        except BusyError as busy:
             self.set_status(HTTPStatus.SERVICE_UNAVAILABLE)
-            told = (
-                "All places with controls are taken just now. Try again in a few minutes.",
-                "The figures are the same on the page of the evidence: only moving controls has to wait.",
-            )
-            self.write(render.notice(self.bar(), above.question, told))
+            self.set_header("Retry-After", str(AGAIN))
+            self.write(render.connecting(self.bar(), above, render.Line(busy.ahead, AGAIN)))
             return
         self.set_header("Content-Security-Policy", self.policy())
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.notebook, self.kernel_id, self.gone = entry.stem, kernel.id, False
         try:
-            await self.live.fetch(
-                f"voila/render/{entry.stem}.ipynb", headers={KERNEL: kernel.id}, streaming_callback=self._passed
-            )
+            async with self.live.making:
+                if not self.gone:
+                    await self.live.fetch(
+                        f"voila/render/{entry.stem}.ipynb", headers={KERNEL: kernel.id}, streaming_callback=self._passed
+                    )
+            if self.gone:  # the reader went away meanwhile: nobody is there to end it
+                await self.live.end(kernel.id)
         except Exception as error:
             log.warning("a page with controls was not made: %s", type(error).__name__)
             await self.live.end(kernel.id)

@@ -104,8 +104,9 @@ class Page(tornado.web.RequestHandler):
         inside = self.session is not None or doors.mode == "open"
         links = LINKS if inside else ()
         note = "Open on this machine, for reading: nobody logs in." if doors.mode == "open" else ""
+        name = self.migration().name if inside else "Review"  # what is under review is no stranger's business
         return render.Bar(
-            doors.root, self.migration().name, who=self.login, links=links, here=here, note=note,
+            doors.root, name, who=self.login, links=links, here=here, note=note,
             xsrf=self.xsrf_token.decode(),
         )  # fmt: skip
 
@@ -243,15 +244,17 @@ class Decide(Page):
         self.write(await self.off(lambda: render.decision(bar, choice(self.migration(), login, said, wrong))))
 
     def _decided(self) -> ledger.Entry:
-        migration, given = self.migration(), self._given
+        migration, given, actor = self.migration(), self._given, self._actor()
         now = ledger.subjects(migration)
         # What was shown is told by one hash: if it is another, the person saw something else than lies there now.
         seen = now if given("seen") == seen_of(now) else {}
         verb = given("decision")
         if verb not in get_args(Verb):
             raise ValueError("Choose one of the three decisions.")
+        if not given("request"):  # by it a double click is known
+            raise ValueError("The form was not filled in as asked. Nothing was signed.")
         return ledger.decide(
-            migration, actor=self._actor(), decision=cast("Verb", verb), role=given("role"), seen=seen,
+            migration, actor=actor, decision=cast("Verb", verb), role=given("role"), seen=seen,
             comment=given("comment"), conditions=self._conditions(verb), request=f"review/{given('request')}"[:200],
         )  # fmt: skip
 

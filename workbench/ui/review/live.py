@@ -29,11 +29,20 @@ BASE = "http://dashboards"
 """Any name does: the client connects to a socket."""
 MOST, EACH, IDLE = 8, 2, 900
 """Kernels in all, of one person, and seconds until an unused one is ended. A kernel takes about 0.15 GB."""
-PATIENCE = 60.0
+PATIENCE = 180.0
+"""Seconds for one answer of Voila's: a page with many cells, on a machine that is busy."""
+AGAIN = 10
+"""Seconds after which a page that waits in line asks again; who asks no more for three times as long has left it."""
+AT_ONCE = max(2, os.cpu_count() or 2)
+"""Pages made at a time: twenty kernels that start together would all be late, and so would the pages without one."""
 
 
 class BusyError(Exception):
-    """All kernels are in use."""
+    """All kernels are in use. ahead: people who wait in line before this one."""
+
+    def __init__(self, ahead: int) -> None:
+        super().__init__(ahead)
+        self.ahead = ahead
 
 
 class _Socket(Resolver):
@@ -63,6 +72,8 @@ class Live:
         self.folder, self.root, self.most, self.idle = folder, root, most, idle
         self.now: Callable[[], float] = time.monotonic
         self.kernels: dict[str, Kernel] = {}
+        self.making = asyncio.Semaphore(AT_ONCE)
+        self._line: dict[str, float] = {}
         self._process: subprocess.Popen[str] | None = None
         self._place: tempfile.TemporaryDirectory[str] | None = None
         self._secret = ""
@@ -75,17 +86,26 @@ class Live:
         return made
 
     async def take(self, owner: str) -> Kernel:
-        """A place for one more kernel of this person; their oldest makes room. Raises BusyError."""
+        """A place for one more kernel of this person; their oldest makes room. Who comes when all are taken waits in
+        line, and keeps their turn by asking again. Raises BusyError."""
         await self.started()
         await self.sweep()
         mine = sorted((one for one in self.kernels.values() if one.owner == owner), key=lambda one: one.used)
         for one in mine[: len(mine) - EACH + 1]:
             await self.end(one.id)
-        if len(self.kernels) >= self.most:
-            raise BusyError
+        if (ahead := self._queued(owner)) >= self.most - len(self.kernels):
+            raise BusyError(ahead)
+        del self._line[owner]
         taken = Kernel(str(uuid.uuid4()), owner, self.now())
         self.kernels[taken.id] = taken
         return taken
+
+    def _queued(self, owner: str) -> int:
+        """How many wait before this person, who is in the line now."""
+        now = self.now()
+        self._line = {who: asked for who, asked in self._line.items() if asked > now - 3 * AGAIN}
+        self._line[owner] = now  # a name that is there already keeps its place
+        return list(self._line).index(owner)
 
     def owned(self, kernel: str, owner: str) -> Kernel | None:
         """The kernel, if it is this person's; being asked counts as using it."""
@@ -112,6 +132,7 @@ class Live:
 
     async def end_of(self, owner: str) -> None:
         """Ends all kernels of a person who left."""
+        self._line.pop(owner, None)
         for one in [one for one in self.kernels.values() if one.owner == owner]:
             await self.end(one.id)
 
