@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,15 @@ Serve = Callable[..., Lab]
 
 @pytest.fixture(scope="session")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
-    """Starts a JupyterLab on a folder, below a base URL. One that does not end when it is asked to fails the tests."""
-    started: list[Lab] = []
+    """Starts a JupyterLab on a folder, below a base URL. One that our code keeps from ending fails the tests."""
+    with ExitStack() as stack:
 
-    def begin(folder: Path, base: str = "/", *options: str) -> Lab:
-        started.append(start(folder, tmp_path_factory.mktemp("home"), base, options))
-        return started[-1]
+        def begin(folder: Path, base: str = "/", *options: str) -> Lab:
+            lab = start(folder, tmp_path_factory.mktemp("home"), base, options)
+            stack.callback(lab.stop)
+            return lab
 
-    yield begin
-    for lab in started:
-        lab.stop()
+        yield begin
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ SETTINGS = {
 PACKAGE = Path(__file__).resolve().parents[2] / "workbench"
 OWN = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
 WITHOUT = "--ServerApp.jpserver_extensions={'workbench.ui.server': False}"
-"""A Lab without our part of the server; its page is told by `disabled`."""
+"""A Lab without our part of the server."""
 
 
 @dataclass
@@ -40,36 +41,34 @@ class Lab:
         """place: behind /lab, as "/tree/x.ipynb"; more: of the query, as "&reset"."""
         return f"{self.origin}{self.base}lab{place}?token={self.token}{more}"
 
-    def stop(self, patience: float = 30) -> None:
-        """Raises TimeoutError where it does not end and a thread of it is in our code."""
+    def stop(self, patience: float = 60) -> None:
+        """Ends it and everything of its process group. Raises TimeoutError where a thread of it is held in our code."""
         self.process.terminate()
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
-            self.process.send_signal(signal.SIGABRT)  # faulthandler writes the threads' stacks
             said = self._aborted()
             # On a machine that does much else, Python's own last collection can take longer, after all of ours ended.
             if str(PACKAGE) in said:
                 raise TimeoutError(f"JupyterLab did not end within {patience} s:\n{said}") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def _aborted(self) -> str:
         """What every thread was doing."""
-        try:
+        self.process.send_signal(signal.SIGABRT)  # faulthandler writes the threads' stacks
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
         return self.log.read_text(errors="replace").rpartition("Fatal Python error")[2]
 
 
-def start(folder: Path, home: Path, base: str = "/", options: Sequence[str] = (), disabled: bool = False) -> Lab:
-    """home: an empty folder for what is Lab's own. disabled: without our part of the page."""
+def start(folder: Path, home: Path, base: str = "/", options: Sequence[str] = ()) -> Lab:
+    """home: an empty folder for what is Lab's own."""
     for name, values in SETTINGS.items():
         write(home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings", values)
     where = {name: str(home / name.lower()) for name in OWN} | {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
-    if disabled:
-        config = Path(where["JUPYTER_CONFIG_DIR"]) / "labconfig" / "page_config.json"
-        write(config, {"disabledExtensions": {"migration-workbench": True}})
     port, token = free_port(), secrets.token_hex(16)
     command = [
         sys.executable, "-X", "faulthandler", "-m", "jupyterlab", "--no-browser", "--allow-root",
@@ -80,7 +79,8 @@ def start(folder: Path, home: Path, base: str = "/", options: Sequence[str] = ()
     log = home / "log.txt"
     with log.open("wb") as file:
         environment = os.environ | where | {"OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        # A group of its own: what it leaves behind ends with it.
+        process = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
     lab = Lab(process, f"http://127.0.0.1:{port}", base, token, log)
     lab.seconds = wait(process, f"{lab.origin}{base}api/status?token={token}", log)
     return lab

@@ -29,11 +29,15 @@ def judged(migrations: Path) -> Path:
 
 def test_from_a_finding_to_a_decision_in_the_ledger(judged: Path, lab: Lab, page: Any) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     panel = opened(page, lab)
     taken(panel, "judged")
+    assert [url for url in asked if "plotly" in url] == [], "it is loaded only when a chart is shown"
     row(panel, "51_bias").locator(".mw-row").click()
     finding = page.locator(".mw-Evidence .mw-finding", has_text="Women are selected less often")
     finding.locator(".js-plotly-plot .main-svg").first.wait_for()
+    assert [url for url in asked if "/jupyterlab-plotly/static/" in url], "plotly's own renderer drew it"
 
     finding.get_by_role("button", name="Explain").click()
     dialog = page.get_by_role("dialog")

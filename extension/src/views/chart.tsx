@@ -5,10 +5,11 @@ import { useSurroundings } from './context';
 
 const PLOTLY = 'application/vnd.plotly.v1+json';
 
-/** A plotly figure, drawn by JupyterLab's own renderer for it, which loads plotly when the first one is shown. */
+/** A plotly figure, drawn by plotly's own renderer for JupyterLab, which is loaded when the first one is shown. */
 export function Chart({ figure, title }: { figure: Record<string, unknown>; title: string }): React.JSX.Element {
   const { trans, rendermime } = useSurroundings();
   const place = React.useRef<HTMLDivElement>(null);
+  const [failed, setFailed] = React.useState('');
   const drawn = rendermime?.mimeTypes.includes(PLOTLY) ?? false;
   // A layout effect is undone while the place is still on the page; a widget cannot leave one that is gone.
   React.useLayoutEffect(() => {
@@ -18,12 +19,18 @@ export function Chart({ figure, title }: { figure: Record<string, unknown>; titl
     const renderer = rendermime.createRenderer(PLOTLY);
     Widget.attach(renderer, place.current);
     const data = { [PLOTLY]: figure as never };
-    void renderer.renderModel(new MimeModel({ data, trusted: true }));
+    renderer.renderModel(new MimeModel({ data, trusted: true })).catch((error: unknown) => {
+      if (!renderer.isDisposed) {
+        setFailed(error instanceof Error ? error.message : String(error));
+      }
+    });
     return () => renderer.dispose();
   }, [figure, drawn, rendermime]);
-  return drawn ? (
-    <div className="mw-chart" ref={place} role="img" aria-label={title} />
-  ) : (
-    <p className="mw-faint">{trans.__('No renderer for plotly is installed: the numbers are below.')}</p>
+  const missing = drawn ? failed : trans.__('No renderer for plotly is installed: the numbers are below.');
+  return (
+    <>
+      {missing && <p className="mw-faint">{missing}</p>}
+      {drawn && <div className="mw-chart" ref={place} role="img" aria-label={title} hidden={!!failed} />}
+    </>
   );
 }

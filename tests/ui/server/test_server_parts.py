@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.ui.server.conftest import YAML
 from workbench.ui.server.events import Tail
 from workbench.ui.server.finding import Walk
+from workbench.ui.server.on_demand import OPTION, OURS, STAND_IN, THEIRS, add_to, on_demand
 from workbench.ui.server.problems import ApiError, Scrub, explained
 from workbench.ui.server.rooted import Root
 
@@ -172,3 +173,39 @@ def test_a_run_on_a_machine_that_is_gone_is_taken_over_on_request_only(
         else:
             with pytest.raises(ApiError):
                 jobs.start(tmp_path, jobs.Start(take_over=True))
+
+
+MINE = {"name": OURS, "load": "static/a.js", "extension": "./extension", "mimeExtension": "./mimeExtension"}
+PLOTLYS = {"name": THEIRS, "load": "static/b.js", "mimeExtension": "./mimeExtension"}
+OTHER = {"name": "other", "load": "static/c.js", "extension": "./extension"}
+
+
+def test_plotlys_extension_is_set_aside_for_the_first_chart() -> None:
+    page = {"federated_extensions": [OTHER, PLOTLYS, MINE], "disabledExtensions": ["other"], "x": 1}
+    found = on_demand(page)
+    assert found == {**page, "federated_extensions": [OTHER, MINE], OPTION: PLOTLYS}
+    assert page["federated_extensions"] == [OTHER, PLOTLYS, MINE], "the server keeps its own"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {"federated_extensions": [OTHER, PLOTLYS]},
+        {"federated_extensions": [OTHER, MINE]},
+        {"federated_extensions": [PLOTLYS, MINE], "disabledExtensions": [OURS]},
+        {"federated_extensions": [PLOTLYS, MINE], "disabledExtensions": [STAND_IN]},
+        {"federated_extensions": [PLOTLYS, {**OTHER, "name": OURS}]},
+        {"federated_extensions": [{**PLOTLYS, "extension": "./extension"}, MINE]},
+    ],
+)
+def test_plotlys_extension_stays_where_nothing_can_stand_in_for_it(page: dict[str, object]) -> None:
+    assert on_demand(page) == page
+    assert on_demand(page | {OPTION: PLOTLYS}) == page, "what an earlier page was told does not stay"
+
+
+def test_who_looked_at_the_pages_before_still_does() -> None:
+    settings = {"page_config_hook": lambda handler, page: page | {"seen": handler}}
+    add_to(settings)
+    found = settings["page_config_hook"]("a handler", {"federated_extensions": [PLOTLYS, MINE]})
+    assert (found["seen"], found[OPTION]) == ("a handler", PLOTLYS)

@@ -18,6 +18,8 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     """Called by the Jupyter server when it starts."""
+    from workbench.ui.server import on_demand
     from workbench.ui.server.handlers import add_to
 
     add_to(server.web_app)
+    on_demand.add_to(server.web_app.settings)
