@@ -36,9 +36,14 @@ def test_from_the_link_to_a_decision_in_few_clicks(browser: Any, folder: Path, s
             nonlocal clicks
             page.click(what)
             clicks += 1
+            body = page.inner_text("body")
+            for hidden in ("Traceback", "from workbench", str(folder)):
+                assert hidden not in body, hidden
 
         click("text=Start the review")
         assert page.locator("h1").inner_text().startswith("Ready so far")
+        assert axe(page) == []
+        click(".step a")
         assert axe(page) == []
         click("nav >> text=Decide")
         assert axe(page) == []
