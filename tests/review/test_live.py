@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 from ledger_samples import keep, migration_in
 from review_server import Serving
@@ -17,7 +19,7 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 from visitor import Visitor, come_in
 
-from workbench import ledger
+from workbench import ledger, places
 from workbench.evidence import Status
 from workbench.ui.review.live import Live
 from workbench.ui.review.messages import ANSWERED, PROTOCOL
@@ -73,6 +75,20 @@ def test_the_page_says_the_verdict_first_and_hides_code_paths_and_rows(house: Ho
     connect = re.search(r"connect-src ([^;]*);", house.policy)
     assert connect is not None
     assert all(source.endswith("/explore/") for source in connect[1].split())
+
+
+@pytest.mark.parametrize("path", sorted(places.notebooks().glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_reader_is_told_of_no_command_and_no_call(path: Path) -> None:
+    from workbench.ui.review.dashboards import for_readers
+
+    cells = for_readers(nbformat.read(path, as_version=4).cells)
+    prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert prose.startswith("# ")
+    assert "**You need**" not in prose
+    assert not re.findall(r"`workbench [^`]*`|`[a-z_.]+\([^`]*\)`", prose)
+    for text, following in itertools.pairwise(cells):
+        empty = text.cell_type == following.cell_type == "markdown" and len(text.source.splitlines()) == 1
+        assert not empty, f"a heading without anything under it: {text.source}"
 
 
 def test_nobody_else_reaches_the_kernel(house: House) -> None:

@@ -164,9 +164,9 @@ def policy() -> str:
     )
 
 
-def notice(bar: Bar, title: str, paragraphs: Sequence[str] = ()) -> str:
-    """A page that says one thing."""
-    return _drawn("notice.html.j2", bar, title=title, paragraphs=tuple(paragraphs))
+def notice(bar: Bar, title: str, paragraphs: Sequence[str] = (), links: Sequence[tuple[str, str]] = ()) -> str:
+    """A page that says one thing. links: where to go from here, (path below root, label), the likeliest first."""
+    return _drawn("notice.html.j2", bar, title=title, paragraphs=tuple(paragraphs), links=tuple(links))
 
 
 def welcome(bar: Bar, name: str, secret: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from pathlib import Path
@@ -30,6 +31,8 @@ from workbench.ui.review.told import KERNEL, READY, Told
 WIDGETS = ("@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "jupyterlab-plotly")
 REMOVED = "analyst"
 """Tag of cells, and of text, that are for whoever makes the migration."""
+NEEDED = re.compile(r"\n\n\*\*You need\*\*.*?(?=\n\n|\Z)", re.S)
+"""What it takes to run a notebook: nothing to somebody who reads it."""
 
 
 class Dashboards(Voila):  # type: ignore[misc]
@@ -101,7 +104,7 @@ def prepared(handler: Any, notebook: Any, cwd: str) -> Any:
     """The notebook as a reviewer sees it: without what is for analysts, under the verdict as stored."""
     told = Dashboards.instance().told
     name = Path(handler.request.path).stem.partition("_")[2]
-    notebook.cells = [cell for cell in notebook.cells if REMOVED not in cell.metadata.get("tags", [])]
+    notebook.cells = for_readers(notebook.cells)
     migration = open_migration(Path(told.folder))
     entry = catalog.entry(name)
     above = lead(migration, entry) or render.Lead(name, entry.question, "Not run yet.")
@@ -112,6 +115,29 @@ def prepared(handler: Any, notebook: Any, cwd: str) -> Any:
     )  # fmt: skip
     notebook.metadata["workbench"] = render.live(bar, above)
     return notebook
+
+
+def for_readers(cells: list[Any]) -> list[Any]:
+    """Without cells for analysts, text that leads to nothing but those, and what it takes to run them."""
+    sections: list[list[Any]] = []
+    for cell in cells:
+        if cell.cell_type == "markdown" or not sections:
+            sections.append([])
+        sections[-1].append(cell)
+    kept = [cell for section in sections if not _for_analysts(section) for cell in section if not _tagged(cell)]
+    for cell in kept:
+        if cell.cell_type == "markdown":
+            cell.source = NEEDED.sub("", cell.source)
+    return kept
+
+
+def _for_analysts(section: list[Any]) -> bool:
+    code = [cell for cell in section if cell.cell_type == "code"]
+    return bool(code) and all(map(_tagged, code))
+
+
+def _tagged(cell: Any) -> bool:
+    return REMOVED in cell.metadata.get("tags", [])
 
 
 def main() -> None:

@@ -119,14 +119,14 @@ class Page(tornado.web.RequestHandler):
         if not await self.off(lambda: waits(self.migration(), login, audit)):
             return False
         told = ["Here stands what others said of the cases. Judge yours first, so that your word is your own."]
-        self.write(render.notice(self.bar("cases"), "Your cases come first", told))
+        self.write(render.notice(self.bar("cases"), "Your cases come first", told, [("cases", "Judge your cases")]))
         return True
 
     def write_error(self, status_code: int, **_: Any) -> None:
         self.set_header("Content-Security-Policy", render.policy())
         title, told = _SORRY.get(status_code, _SORRY[500])
-        bar = render.Bar(self.house.doors.root, "Review", links=(("", "Evidence"),))
-        self.finish(render.notice(bar, title, [told]))
+        bar = render.Bar(self.house.doors.root, "Review", here="-", links=(("", "Evidence"),))
+        self.finish(render.notice(bar, title, [told], bar.links))
 
     def log_exception(self, *seen: Any) -> None:
         if not isinstance(seen[1], tornado.web.HTTPError):
@@ -175,10 +175,14 @@ class Cases(Page):
         if given.open:
             self.redirect(f"{self.house.doors.root}cases/{given.open[0]}")
             return
-        told = ["You have judged all of them. Thank you.", "You can look at them again, or go on to your decision."]
+        told, links = (
+            ["You have judged all of them. Thank you."],
+            [("decide", "Decide"), ("cases/1", "Look at them again")],
+        )
         if not given.cases:
             told = ["No cases were sampled yet: whoever runs the migration runs its acceptance notebook first."]
-        self.write(render.notice(self.bar("cases"), "Cases", told))
+            links = [("", "Back to the evidence")]
+        self.write(render.notice(self.bar("cases"), "Cases", told, links))
 
 
 class Case(Page):
