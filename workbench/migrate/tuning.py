@@ -106,8 +106,17 @@ class Params(audit.Params):
     timeout: float = Field(60.0, gt=0, description="seconds a setting may take to open and answer, compiling included")
     memory_mb: int | None = Field(None, ge=64, description="a trial's process may take")
     epochs: int = Field(20, ge=1, description="train: of a trial at most; weak ones are stopped before")
+    engine: Literal["local", "ray"] = Field(
+        "local", description="train: trials run on this machine, or on the Ray cluster that RAY_ADDRESS names"
+    )
+    at_once: int = Field(1, ge=1, le=256, description="train: trials at a time, in rounds; the same on every engine")
     storage: str | None = Field(None, description="a database instead of the journal: a URL, or env:NAME that holds it")
     seed: int = Field(0, description="of the search, of the split and of training")
+
+    @property
+    def alone(self) -> bool:
+        """Whether it takes this machine to itself: trials elsewhere need what is left of the cluster."""
+        return self.engine == "local"
 
 
 def run(
@@ -140,7 +149,7 @@ def run(
         yield REFUSED.absent(str(refusal))
 
 
-BUDGET = {"trials", "minutes", "money", "price_per_hour", "choose", "storage"}
+BUDGET = {"trials", "minutes", "money", "price_per_hour", "choose", "storage", "engine", "at_once"}
 """Parameters that change how long is searched, where and what is taken, and not what a trial finds."""
 
 
@@ -157,6 +166,11 @@ def _missing(doors: Mapping[str, Callable[[], Model]], train: Rows | None, param
         return "there is no candidate: run 42_replatform first"
     if params.stage == "train" and "legacy" not in doors:
         return "there is no legacy model to learn from: set legacy in migration.yaml"
+    if params.stage == "serve" and (params.engine != "local" or params.at_once > 1):
+        return (
+            "what is served is timed, one setting after the other on one machine: leave engine and at_once out; "
+            "`workbench run --engine ray` gives this notebook a machine of the cluster to itself"
+        )
     return (
         "money bounds nothing without a price: set price_per_hour" if params.money and not params.price_per_hour else ""
     )

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from workbench import catalog
-from workbench.audit import Resources, needs, resources
+from workbench.audit import Params, Resources, needs, resources
 from workbench.catalog import Entry
 from workbench.migration import Migration
 from workbench.runner.copies import FOLDER, fingerprint, is_changed, tags_of, text_of
@@ -27,13 +27,17 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One notebook of a run. text: the notebook; titles: the heading above each of its cells; cells: code cells."""
+    """One notebook of a run. text: the notebook; titles: the heading above each of its cells; cells: code cells.
+
+    params: given for this run; chosen: all of its module's, where it has one.
+    """
 
     entry: Entry
     text: str
     titles: tuple[str, ...]
     cells: int
     params: Mapping[str, object] = field(default_factory=dict)
+    chosen: Params | None = None
 
     @property
     def name(self) -> str:
@@ -50,8 +54,12 @@ class Step:
 
     @property
     def alone(self) -> bool:
-        """Whether nothing may run beside it: its module says so with ALONE, because it measures time."""
-        return bool(self.entry.module) and bool(getattr(self.entry.load(), "ALONE", False))
+        """Whether nothing may run beside it: its module says so with ALONE, because it measures time.
+
+        A search whose trials run elsewhere says with its parameters (`alone`) that it does not.
+        """
+        says = bool(self.entry.module) and bool(getattr(self.entry.load(), "ALONE", False))
+        return says and bool(getattr(self.chosen, "alone", True))
 
     @property
     def resources(self) -> Resources:
@@ -98,15 +106,14 @@ def plan(
 
 def _step(migration: Migration, entry: Entry, params: Mapping[str, object]) -> Step:
     refuse_odd_names(entry.name, params)
-    if entry.module:
-        catalog.params_of(migration, entry.name, params)
-    elif params:
+    chosen = catalog.params_of(migration, entry.name, params) if entry.module else None
+    if params and not entry.module:
         raise PlanError(f"{entry.name} takes no parameters, given was {', '.join(params)}")
     path = notebook_of(migration, entry)
     text = path.read_text(encoding="utf-8") if path and read_notebook(path) else _plain_notebook(entry)
     book = json.loads(text)
     code = sum(cell["cell_type"] == "code" for cell in book["cells"])
-    return Step(entry, text, _titles(book), code, params)
+    return Step(entry, text, _titles(book), code, params, chosen)
 
 
 def _plain_notebook(entry: Entry) -> str:

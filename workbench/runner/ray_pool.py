@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -23,17 +21,14 @@ from typing import Any
 
 from workbench.audit import Resources
 from workbench.catalog.freshness import code_on_disk, environment
+from workbench.cluster import VARIABLE, ClusterError, connected
 from workbench.runner.engine import GRACE, LOG, died, has_place, late
 from workbench.runner.plan import PlanError, Step
 
-VARIABLE = "RAY_ADDRESS"
 PATIENCE = 90.0
 """Seconds every machine has to say what it sees."""
 WAITED = 30.0
 """Seconds without a place, after which the run says so."""
-STORE = 100 * 1024**2
-"""Bytes of a local cluster's object store: only events go through it."""
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 PASSED = ("PYTHONPATH", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 """Of this process's environment, beside what is called WORKBENCH_...: what a worker elsewhere gets, too."""
 
@@ -58,51 +53,19 @@ def cluster(folder: Path, address: str = "") -> Iterator[tuple[Node, ...]]:
 
     folder: of the migration. Raises PlanError where there is no cluster, or a machine sees other files or other code.
     """
-    address = address or os.environ.get(VARIABLE, "") or "local"
+    address = address or os.environ.get(VARIABLE, "")
     if address.startswith("ray://"):
         raise PlanError(
             f"{address} is Ray's client port, over which a run cannot listen to its notebooks: run this on a machine "
             "of the cluster with --ray-address auto, or submit it: ray job submit -- workbench run ... --engine ray"
         )
-    ray = _connected(address)
     try:
-        nodes = _nodes(ray)
-        _looked_at(ray, nodes, folder)
-        yield nodes
-    finally:
-        ray.shutdown()
-
-
-def _connected(address: str) -> Any:
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    import ray
-
-    kept = signal.getsignal(signal.SIGTERM)
-    own: dict[str, Any] = {"object_store_memory": STORE, "include_dashboard": False} if address == "local" else {}
-    try:
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        except Exception:
-            if address != "local":
-                raise
-            ray.shutdown()  # Ray gives its own processes 30 s to start, which a busy machine may not do at once
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except Exception as error:
-        raise PlanError(_unreached(address, error)) from error
-    finally:
-        with contextlib.suppress(ValueError):  # only the main thread may, and only there Ray changed it
-            signal.signal(signal.SIGTERM, kept)
-    return ray
-
-
-def _unreached(address: str, error: Exception) -> str:
-    said = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-    if address == "local":
-        return f"Ray could not be started on this machine ({said}): leave --engine ray out, or name a cluster."
-    return (
-        f"There is no Ray cluster at {address} ({said}): start one (`ray start --head`), correct --ray-address or "
-        f"{VARIABLE}, or leave both out for one of this machine."
-    )
+        with connected(address) as ray:
+            nodes = _nodes(ray)
+            _looked_at(ray, nodes, folder)
+            yield nodes
+    except ClusterError as error:
+        raise PlanError(str(error)) from error
 
 
 def _nodes(ray: Any) -> tuple[Node, ...]:
@@ -274,6 +237,7 @@ class RayPool:
         )
         own = {name: value for name, value in os.environ.items() if name.startswith("WORKBENCH_") or name in PASSED}
         told = {"OMP_NUM_THREADS": str(max(1, int(cpus))), **own, **self.environment}
+        told[VARIABLE] = ray.get_runtime_context().gcs_address  # a search there finds this cluster
         events = actor.run.options(num_returns="streaming").remote(dict(job), told)
         self.workers.append(Remote(step, place, key, actor, events, time.monotonic()))
 

@@ -1,8 +1,8 @@
 """Which setting is tried next: Optuna's multivariate TPE, drawn from the study's history alone.
 
 A sampler that keeps a random state of its own gives another search after a kill, and proposes settings again. This one
-is seeded anew for every trial by how many were settled, so that a search that was killed goes on exactly as it would
-have, and it never proposes a setting of a finite space that was tried or is being tried.
+is seeded anew for every trial by how many were begun before it, so that a search that was killed goes on exactly as it
+would have, and it never proposes a setting of a finite space that was tried or is being tried.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 Point = Mapping[str, Any]
 TRIES = 12
 """Proposals of TPE before a setting is drawn from all that are left."""
-SETTLED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+BEGUN = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 @dataclass(frozen=True)
@@ -57,23 +57,23 @@ class Steady(BaseSampler):
         if "fixed_params" in trial.system_attrs:
             return {}  # a trial that is taken up again: Optuna gives it its own setting
         others = [one for one in study.get_trials(deepcopy=False) if one.number != trial.number]
-        taken = {key(one.params) for one in others if one.state in (*SETTLED, TrialState.RUNNING)}
-        settled = sum(one.state in SETTLED and not one.user_attrs.get("killed") for one in others)
+        taken = {key(one.params) for one in others if one.state in BEGUN}
+        begun = sum(one.state in BEGUN and not one.user_attrs.get("killed") for one in others)
         for point in self.space.first:
             if key(point) not in taken:
                 return dict(point)
         known = {key(point) for point in self.space.points}
         for attempt in range(TRIES):
-            drawn = self._proposed(study, trial, search_space, settled, attempt)
+            drawn = self._proposed(study, trial, search_space, begun, attempt)
             if key(drawn) not in taken and (not known or key(drawn) in known):
                 return drawn
-        return self._left(study, trial, taken, settled) if known else drawn
+        return self._left(study, trial, taken, begun) if known else drawn
 
     def _proposed(
-        self, study: optuna.Study, trial: FrozenTrial, space: dict[str, BaseDistribution], settled: int, attempt: int
+        self, study: optuna.Study, trial: FrozenTrial, space: dict[str, BaseDistribution], begun: int, attempt: int
     ) -> dict[str, Any]:
-        seed = _seed(self.seed, settled, attempt)
-        if settled < self.startup:
+        seed = _seed(self.seed, begun, attempt)
+        if begun < self.startup:
             drawn: BaseSampler = RandomSampler(seed)
         else:
             drawn = TPESampler(seed=seed, n_startup_trials=self.startup, multivariate=True, constant_liar=False)
@@ -81,11 +81,11 @@ class Steady(BaseSampler):
                 return found
         return {name: drawn.sample_independent(study, trial, name, space[name]) for name in sorted(space)}
 
-    def _left(self, study: optuna.Study, trial: FrozenTrial, taken: set[str], settled: int) -> dict[str, Any]:
+    def _left(self, study: optuna.Study, trial: FrozenTrial, taken: set[str], begun: int) -> dict[str, Any]:
         left = [point for point in self.space.points if key(point) not in taken]
         if not left:
             raise Exhausted("every setting of the space was tried")
-        choice = RandomSampler(_seed(self.seed, settled, TRIES)).sample_independent(
+        choice = RandomSampler(_seed(self.seed, begun, TRIES)).sample_independent(
             study, trial, "left", CategoricalDistribution(tuple(range(len(left))))
         )
         return dict(left[choice])

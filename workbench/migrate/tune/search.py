@@ -17,6 +17,7 @@ import optuna
 from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
+from workbench.migrate.tune.rounds import Report, side_by_side
 from workbench.migrate.tune.sampler import Exhausted, Point, Space, Steady, key
 from workbench.migrate.tune.storage import Worker, open_storage
 
@@ -140,17 +141,33 @@ class Study:
         objective: Objective,
         bounds: Bounds,
         *,
+        beside: Sequence[Objective] = (),
         told: Callable[[Trial], None] = lambda trial: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> str:
-        """Trials until a bound is met; says which. told: hears each trial as it ends."""
-        worker = Worker(self.folder)
+        """Trials until a bound is met; says which. told: hears each trial as it ends.
+
+        beside: objectives that try further trials at the same time, in threads. Such a round is proposed knowing the
+        rounds before it, and told as a whole: as many at a time are the same search, whoever is faster.
+        """
+        worker, objectives = Worker(self.folder), (objective, *beside)
         try:
-            while not isinstance(asked := self.ask(worker, bounds), str):
-                told(self._tried(asked, objective, clock))
+            while not isinstance(asked := self._round(worker, bounds, len(objectives)), str):
+                for trial, (outcome, seconds) in zip(asked, self._tried(asked, objectives, clock)):
+                    told(self.tell(trial.number, outcome, seconds))
             return asked
         finally:
             worker.end()
+
+    def _round(self, worker: Worker, bounds: Bounds, most: int) -> list[optuna.Trial] | str:
+        """The trials that run next, `most` at most; or which bound ends the search."""
+        asked: list[optuna.Trial] = []
+        while len(asked) < most:
+            one = self.ask(worker, bounds)
+            if isinstance(one, str):
+                return asked or one
+            asked.append(one)
+        return asked
 
     def ask(self, worker: Worker, bounds: Bounds) -> optuna.Trial | str:
         """The next trial, claimed for a worker; or which bound ends the search."""
@@ -172,14 +189,20 @@ class Study:
             if not one.params:
                 self._told(one.number, Outcome("killed"), 0.0, again=True)
 
-    def _tried(self, asked: optuna.Trial, objective: Objective, clock: Callable[[], float]) -> Trial:
-        def report(step: int, value: float) -> bool:
-            asked.report(value, step)
-            return asked.should_prune()
+    def _tried(
+        self, asked: Sequence[optuna.Trial], objectives: Sequence[Objective], clock: Callable[[], float]
+    ) -> list[tuple[Outcome, float]]:
+        """How each ended, and the seconds it took."""
 
-        start, point = clock(), dict(asked.params)
-        outcome = objective(point, Running(asked.number, self.trials, report))
-        return self.tell(asked.number, outcome, clock() - start)
+        def trying(objective: Objective) -> Callable[[optuna.Trial, Report], tuple[Outcome, float]]:
+            def tried(trial: optuna.Trial, report: Report) -> tuple[Outcome, float]:
+                start = clock()
+                outcome = objective(dict(trial.params), Running(trial.number, self.trials, report))
+                return outcome, clock() - start
+
+            return tried
+
+        return side_by_side(asked, [trying(one) for one in objectives])
 
     def tell(self, number: int, outcome: Outcome, seconds: float) -> Trial:
         """Settle a trial for good."""

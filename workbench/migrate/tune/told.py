@@ -10,8 +10,16 @@ from pathlib import Path
 from workbench.audit import Kind
 from workbench.evidence import Cell, Chart, Detail, File, Finding, Measure, Series, Status, Table, Text
 from workbench.migrate.tune.front import front, knee
+from workbench.migrate.tune.sampler import Point
 from workbench.migrate.tune.search import ENDS, Study, Trial
 from workbench.migrate.tune.space import Absent
+
+
+def in_words(point: Point) -> str:
+    """A recipe's choices in one line."""
+    return ", ".join(
+        f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items()
+    )
 
 
 def done(trials: Sequence[Trial]) -> list[Trial]:

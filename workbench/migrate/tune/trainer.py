@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from workbench.migrate.tune.search import Outcome
 
@@ -27,49 +27,80 @@ START = "import sys; sys.path.append({root!r}); from workbench.migrate.tune impo
 ROOT = str(Path(__file__).resolve().parents[3])
 
 
+class Epoch(NamedTuple):
+    """A training has come this far, and waits to hear whether to go on."""
+
+    number: int
+    check: float
+
+
+class Place(Protocol):
+    """Where one network after the other is trained: a process of this machine, or of a cluster."""
+
+    def begin(self, recipe: Recipe) -> Epoch | Outcome: ...
+
+    def go_on(self, stop: bool) -> Epoch | Outcome:
+        """After an epoch: stop ends the training there."""
+
+
+def train_at(place: Place, recipe: Recipe, told: Callable[[int, float], bool]) -> Outcome:
+    """One training. told: hears of each epoch and its check, and says True to stop it there."""
+    said = place.begin(recipe)
+    while isinstance(said, Epoch):
+        said = place.go_on(told(said.number, said.check))
+    return said
+
+
 class Trainer:
     """Trains recipes on the rows of `prepared` in a process of its own. folder: for the rows, which it reads there.
 
-    memory_mb: it may take.
+    memory_mb: it may take. device: "" is a GPU where there is one.
     """
 
-    def __init__(self, prepared: Prepared, folder: Path, memory_mb: int | None = None) -> None:
-        self._rows, self._memory = folder / "rows.pickle", memory_mb or 0
+    def __init__(self, prepared: Prepared, folder: Path, memory_mb: int | None = None, device: str = "") -> None:
+        self._rows, self._memory, self._device = folder / "rows.pickle", memory_mb or 0, device
         folder.mkdir(parents=True, exist_ok=True)
         self._rows.write_bytes(pickle.dumps(prepared))
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
+        self._last = Epoch(0, 0.0)
 
     def __call__(self, recipe: Recipe, told: Callable[[int, float], bool]) -> Outcome:
-        """One training. told: hears of each epoch and its check, and says True to stop it there."""
+        return train_at(self, recipe, told)
+
+    def begin(self, recipe: Recipe) -> Epoch | Outcome:
         try:
             pipe = self._started()
             pipe.send(asdict(recipe))
-            return self._heard(pipe, told)
+            return self._heard(pipe)
         except (EOFError, OSError):
             return self._died()
 
-    def _heard(self, pipe: Connection, told: Callable[[int, float], bool]) -> Outcome:
-        check = None
-        while True:
-            kind, what = pipe.recv()
-            if kind == "epoch":
-                stop = told(what["epoch"], what["check"])
-                check = what["check"]
-                pipe.send(stop)
-                if stop:
-                    pipe.recv()
-                    reason = f"weaker than others after {what['epoch']} epochs"
-                    return Outcome("pruned", None, {"epochs": what["epoch"], "check": check}, reason)
-            elif kind == "done":
-                return Outcome("done", (what["check"],), what)
-            else:
-                return Outcome(kind, None, {}, what)
+    def go_on(self, stop: bool) -> Epoch | Outcome:
+        assert self._pipe is not None
+        try:
+            self._pipe.send(stop)
+            if not stop:
+                return self._heard(self._pipe)
+            self._pipe.recv()
+        except (EOFError, OSError):
+            return self._died()
+        number, check = self._last
+        return Outcome("pruned", None, {"epochs": number, "check": check}, f"weaker than others after {number} epochs")
+
+    def _heard(self, pipe: Connection) -> Epoch | Outcome:
+        kind, what = pipe.recv()
+        if kind == "epoch":
+            self._last = Epoch(what["epoch"], what["check"])
+            return self._last
+        return Outcome("done", (what["check"],), what) if kind == "done" else Outcome(kind, None, {}, what)
 
     def _started(self) -> Connection:
         if self._process is None or self._process.poll() is not None or self._pipe is None:
             ours, theirs = Pipe()
-            code = START.format(root=ROOT, given=f"{theirs.fileno()}, {str(self._rows)!r}, {self._memory}")
+            code = START.format(
+                root=ROOT, given=f"{theirs.fileno()}, {str(self._rows)!r}, {self._memory}, {self._device!r}"
+            )
             self._process = subprocess.Popen(
                 [sys.executable, "-c", code],
                 pass_fds=[theirs.fileno()],
@@ -104,7 +135,7 @@ class _Stop(Exception):  # noqa: N818
     """The parent has heard enough."""
 
 
-def main(end: int, path: str, memory_mb: int) -> None:
+def main(end: int, path: str, memory_mb: int, device: str) -> None:
     """The process: one recipe after the other until the parent's end is closed."""
     if memory_mb:
         import resource
@@ -119,10 +150,12 @@ def main(end: int, path: str, memory_mb: int) -> None:
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            pipe.send(trained(pipe.recv(), prepared, told))
+            pipe.send(trained(pipe.recv(), prepared, told, device))
 
 
-def trained(said: Mapping[str, Any], prepared: Any, told: Callable[[int, float], bool]) -> tuple[str, Any]:
+def trained(
+    said: Mapping[str, Any], prepared: Any, told: Callable[[int, float], bool], device: str = ""
+) -> tuple[str, Any]:
     """One recipe trained in this process: how it ended, and what is known of it or why it did not."""
     import torch
 
@@ -137,7 +170,7 @@ def trained(said: Mapping[str, Any], prepared: Any, told: Callable[[int, float],
             raise _Stop
 
     try:
-        found = train(Recipe(**said), prepared, told=heard)
+        found = train(Recipe(**said), prepared, told=heard, device=device)
     except _Stop:
         return "pruned", ""
     except Diverged as error:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from workbench.evidence import Chart, Finding, Measure, Series, Status, Table
@@ -17,8 +17,9 @@ from workbench.migrate import tuning as its
 from workbench.migrate.retraining.recipe import Recipe
 from workbench.migrate.tune import told
 from workbench.migrate.tune.constraint import rule_of
+from workbench.migrate.tune.halving import Halving
 from workbench.migrate.tune.sampler import Point, Space
-from workbench.migrate.tune.search import Bounds, Outcome, Running, Study, Trial
+from workbench.migrate.tune.search import Bounds, Objective, Outcome, Running, Study, Trial
 from workbench.migrate.tune.trainer import Trainer
 from workbench.migration import Roles, Task
 from workbench.models import Model, ModelError
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from workbench.migrate.retraining.prepared import Prepared
     from workbench.migrate.retraining.training import Trained
 
+Train = Callable[[Recipe, Callable[[int, float], bool]], Outcome]
+"""A recipe trained, and what hears of its epochs: see `trainer.train_at`."""
 NAMES = ("check",)
 """Log-loss (of values: RMSE, in standard deviations) on the rows training is checked on."""
 CHOICES: Mapping[str, Any] = {
@@ -54,7 +57,7 @@ def recipe_of(point: Point, params: its.Params) -> Recipe:
     return replace(Recipe(), **point, epochs=params.epochs, seed=params.seed)
 
 
-def objective(train: Callable[[Recipe, Callable[[int, float], bool]], Outcome], params: its.Params) -> Any:
+def objective(train: Train, params: its.Params) -> Objective:
     """A trial: one recipe trained; the same code here and on a cluster."""
 
     def tried(point: Point, running: Running) -> Outcome:
@@ -78,7 +81,7 @@ def stage(legacy: Model, train: Rows, task: Task, roles: Roles, folder: Path, pa
         space(),
         storage=params.storage,
         seed=params.seed,
-        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=3),
+        pruner=Halving(min_resource=2, reduction_factor=3),
     )
     bounds = Bounds(params.trials, params.minutes, params.money, params.price_per_hour)
     ended = _searched(study, prepared, bounds, params)
@@ -91,27 +94,37 @@ def stage(legacy: Model, train: Rows, task: Task, roles: Roles, folder: Path, pa
 
 
 def _searched(study: Study, prepared: Prepared, bounds: Bounds, params: its.Params) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(prepared, Path(folder), params.memory_mb)
-        try:
-            return study.search(objective(trainer, params), bounds)
-        finally:
-            trainer.close()
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with _places(prepared, params, device) as places:
+        first, *beside = [objective(place, params) for place in places]
+        return study.search(first, bounds, beside=beside)
+
+
+@contextlib.contextmanager
+def _places(prepared: Prepared, params: its.Params, device: str) -> Iterator[Sequence[Train]]:
+    """Where trainings run, as many as go on at once. device: of all of them, wherever they are."""
+    if params.engine == "ray":
+        from workbench.migrate.tune.on_ray import places
+
+        with places(prepared, params.at_once, params.memory_mb, device) as remote:
+            yield remote
+        return
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        here = [Trainer(prepared, Path(folder) / str(n), params.memory_mb, device) for n in range(params.at_once)]
+        for one in here:
+            stack.callback(one.close)
+        yield here
 
 
 def _findings(study: Study, ended: str, params: its.Params) -> Iterator[Finding]:
     trials = study.trials()
-    words = {one.number: _words(one.point) for one in trials}
+    words = {one.number: told.in_words(one.point) for one in trials}
     best = min(told.done(trials), key=lambda one: one.values or (), default=None)
     yield told.searched(its.SEARCH, study, trials, ended, words)
     yield told.fronted(its.FRONT, study, trials, words, best.number if best else None)
     yield told.mattered(its.MATTERED, study)
-
-
-def _words(point: Point) -> str:
-    return ", ".join(
-        f"{name} {value:.2g}" if isinstance(value, float) else f"{name} {value}" for name, value in point.items()
-    )
 
 
 def _made(
@@ -144,7 +157,7 @@ def _made(
             status=Status.INFO if holds else Status.WARN,
             reason="" if holds else "the interval of the change reaches beyond the margin",
         )
-    title = f"A network by trial {best.number} is written: {_words(best.point)}"
+    title = f"A network by trial {best.number} is written: {told.in_words(best.point)}"
     yield told.written(its.MADE, files, folder.parent.parent, title, [*_curve(trained)])
 
 
