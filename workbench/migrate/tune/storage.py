@@ -89,8 +89,10 @@ def _address(url: str) -> str:
 def _database(url: str) -> BaseStorage:
     try:
         from optuna.storages import RDBStorage
+        from sqlalchemy.pool import NullPool
 
-        return RDBStorage(url)
+        # A training may last longer than a server, or what lies between, keeps a connection that says nothing.
+        return RDBStorage(url, engine_kwargs={"poolclass": NullPool})
     except ImportError as error:
         lacks = getattr(error, "name", None) or "a database driver"
         raise StudyError(f"a study in a database needs {lacks}: {INSTALL}") from None
