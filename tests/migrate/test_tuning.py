@@ -111,6 +111,26 @@ def test_a_network_computes_in_fewer_bits_and_reads_back_the_same(rows: pd.DataF
     assert 1e-5 < apart["int8"] < 0.05
 
 
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["inductor", "aot"])
+def test_a_compiled_network_answers_as_the_file_does(
+    engine: str, net: Path, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    """In a process of its own, as a trial asks it; torch's compilers write C++, so a compiler has to be there."""
+    if why := Machine.here().compiler:
+        pytest.skip(why)
+    plain = open_model(str(net)).predict(rows).scores
+    path = write_served(net, tmp_path / "candidate.pt2", Serving(engine))[0]
+    served: Any = open_model(str(path), host=True, timeout=300)
+    try:
+        for many in (len(rows), 1):
+            answers = served.predict(rows.head(many)).scores
+            assert np.abs(answers - plain[:many]).max() < 1e-12  # type: ignore[index]
+    finally:
+        served.close()
+
+
 # --------------------------------------------------------------------------------- what is searched, and what is not
 
 
