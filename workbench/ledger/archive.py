@@ -20,6 +20,7 @@ LARGEST = 512 * 1024**2
 """Bytes a bundle's files may have together: a reader must not be filled by what it checks."""
 MOST = 10_000
 """Files a bundle may have."""
+PIECE = 1 << 16
 
 # version 2.0, names in UTF-8, stored, 1 January 1980
 _SAID = struct.pack("<HHHHH", 20, 0x800, 0, 0, 33)
@@ -104,8 +105,10 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 def _where(infos: list[zipfile.ZipInfo], exact: bytes, whole: bytes) -> str:
     """Which file's entry holds the first byte that is not as it was written."""
-    pairs = zip(exact, whole, strict=False)
-    at = next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(exact), len(whole)))
+    # By pieces first: byte by byte, Python takes a second for what is compared in a blink.
+    start = next((n for n in range(0, len(whole), PIECE) if exact[n : n + PIECE] != whole[n : n + PIECE]), len(whole))
+    pairs = zip(exact[start : start + PIECE], whole[start : start + PIECE], strict=False)
+    at = next((start + n for n, (one, other) in enumerate(pairs) if one != other), min(len(exact), len(whole)))
     before = [info.filename for info in sorted(infos, key=lambda info: info.header_offset) if info.header_offset <= at]
     near = before[-1] if before else "its beginning"
     return f"not as it was packed: byte {at:,} of the archive was changed, at {near}"
