@@ -181,7 +181,7 @@ def memory() -> dict[str, int]:
 def computed() -> int:
     """Nanoseconds this process has computed, to the microsecond.
 
-    Not `time.process_time`: where RLIMIT_CPU holds, as it does here, Linux tells that one in ticks of some milliseconds.
+    Not `time.process_time`: where RLIMIT_CPU holds, as here, Linux tells that one in ticks of some milliseconds.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     return round(1e9 * (used.ru_utime + used.ru_stime))
