@@ -64,7 +64,7 @@ def explained(shape: tuple[int, int, int], asked: int) -> Iterator[Row]:
     yield from ({**given, **row} for row in compared(_ours(file, X, background), _shap(booster, X, background), 20))
     with tempfile.TemporaryDirectory() as folder, _woodelf(file, X, background, Path(folder)) as other:
         ours = _ours(file, X, background, prepared=False)
-        yield from ({**given, **row} for row in compared(ours, other, 45))
+        yield from ({**given, **row} for row in compared(ours, other, 150, 30))
     yield from ({**around, **row} for row in compared(_ours(file, X, None), _contributions(booster, X), 20))
 
 
@@ -159,7 +159,7 @@ def _answered(guest: Guest, folder: Path) -> Floats:
     return np.asarray(np.load(folder / "values.npy"))
 
 
-def compared(ours: Side, other: Side | str, seconds: float) -> Iterator[Row]:
+def compared(ours: Side, other: Side | str, seconds: float, most: int = 10) -> Iterator[Row]:
     """How many times faster ours is by the unit, and how far apart the values are; or why that is not known."""
     if isinstance(other, str):
         yield {"side": other.partition(":")[0], "reason": other}
@@ -169,7 +169,7 @@ def compared(ours: Side, other: Side | str, seconds: float) -> Iterator[Row]:
     if not off <= ALIKE:
         yield {**about, "reason": f"values differ by up to {off:.2g}"}
         return
-    raced, slow = race({OURS: ours.timed, other.name: other.timed}, block=0.05, seconds=seconds, most=10, seed=3)
+    raced, slow = race({OURS: ours.timed, other.name: other.timed}, block=0.05, seconds=seconds, most=most, seed=3)
     if slow:
         yield {**about, "reason": slow[other.name]}
         return
@@ -204,7 +204,7 @@ def _ratio(raced: Raced, name: str) -> Row:
     }
 
 
-def bootstrapped(n: int, seconds: float = 60) -> Iterator[Row]:
+def bootstrapped(n: int, seconds: float = 120) -> Iterator[Row]:
     """10,000 replicates of five rates in ten groups, the counting pass included, against fairlearn's n_boot."""
     rng = np.random.default_rng(6)
     group, target = rng.integers(0, 10, n), (rng.random(n) < 0.3).astype(np.int64)
