@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,34 @@ def test_two_processes_learn_what_one_learns(prepared: Prepared, tmp_path: Path)
     assert heard == sorted(heard)
     for one, two in zip(alone.curve, shared.curve):
         assert two.loss == pytest.approx(one.loss, abs=1e-4)
+        assert two.check == pytest.approx(one.check, abs=1e-4)
+    for a, b in zip(alone.module.parameters(), shared.module.parameters(), strict=True):
+        assert torch.allclose(a, b, atol=1e-3)
+
+
+@pytest.mark.long
+def test_two_machines_learn_what_one_process_learns(prepared: Prepared, tmp_path: Path) -> None:
+    """Two agents of torchrun that meet at an address: this test starts the second, as a person does elsewhere."""
+    torch.set_num_threads(1)
+    recipe = replace(RECIPE, dropout=0.0, epochs=3, batch_size=200)
+    alone = train(recipe, prepared)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    machines = Processes(1, machines=2, address=address)
+    command = [sys.executable, "-m", "torch.distributed.run", *machines.command(tmp_path, "cpu")]
+    other = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    heard: list[int] = []
+    try:
+        train_together(recipe, prepared, tmp_path, machines, lambda epoch: heard.append(epoch.epoch), "cpu")
+        assert other.wait(120) == 0
+    finally:
+        other.kill()
+        other.wait()
+    shared = train(recipe, prepared, folder=tmp_path, device="cpu")
+    assert len(shared.curve) == 3
+    assert heard == sorted(heard)
+    for one, two in zip(alone.curve, shared.curve):
         assert two.check == pytest.approx(one.check, abs=1e-4)
     for a, b in zip(alone.module.parameters(), shared.module.parameters(), strict=True):
         assert torch.allclose(a, b, atol=1e-3)

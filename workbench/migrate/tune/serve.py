@@ -65,12 +65,13 @@ class Bench:
     keep: Callable[[Mapping[str, float]], None] = lambda known: None
 
     @cached_property
-    def _reference(self) -> Model:
+    def reference(self) -> Model:
+        """The candidate as it is, in a process that lives as long as the bench."""
         return self.opened(Setting())
 
     @cached_property
     def _answers(self) -> Any:
-        return self._reference.predict(self.rows)
+        return self.reference.predict(self.rows)
 
     @cached_property
     def _batch(self) -> pd.DataFrame:
@@ -82,8 +83,8 @@ class Bench:
         return self._batch.iloc[:1]
 
     def close(self) -> None:
-        if "_reference" in vars(self):
-            self._reference.close()
+        if "reference" in vars(self):
+            self.reference.close()
 
     def write(self, setting: Setting, folder: Path) -> tuple[Path, ...]:
         """The candidate as the setting has it, in a folder of its own; its file first."""
@@ -132,7 +133,7 @@ class Bench:
 
     def _timed(self, model: Any, setting: Setting, kept: Kept, running: Running) -> Outcome:
         """One row and a batch, a short look first; the rest of the time only where nothing beats it in everything."""
-        reference: Any = self._reference
+        reference: Any = self.reference
         effort, others = self.effort, [one for one in running.others() if one.end == "done" and "single" in one.told]
         single = race(reference.timed, model.timed, self._row, seconds=effort.seconds / 8, seed=effort.seed)
 

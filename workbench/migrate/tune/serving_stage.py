@@ -99,16 +99,12 @@ def _confirmed(
 ) -> tuple[list[Finding], Trial | None]:
     """The choice measured again, and the next of the front where it does not hold."""
     found: list[Finding] = []
-    first = bench.opened(Setting())
-    try:
-        before = first.predict(held)
-        for trial in ranked(trials, params.choose)[:CONFIRM]:
-            finding, holds = _again(trial, first, before, bench, held, rule)
-            found.append(finding)
-            if holds:
-                return found, trial
-    finally:
-        first.close()
+    before = bench.reference.predict(held)
+    for trial in ranked(trials, params.choose)[:CONFIRM]:
+        finding, holds = _again(trial, bench.reference, before, bench, held, rule)
+        found.append(finding)
+        if holds:
+            return found, trial
     return found, None
 
 
