@@ -125,8 +125,10 @@ export class Model implements IDisposable {
     if (!id) {
       return;
     }
+    const asked = ++this._reads;
     const journey = await this.api.journey(id);
-    if (id !== this._current) {
+    // An answer that was overtaken by a later question is older than what is shown, or soon will be.
+    if (id !== this._current || asked !== this._reads) {
       return;
     }
     this._journey = journey;
@@ -149,7 +151,13 @@ export class Model implements IDisposable {
     }
     const following = (this._following = new AbortController());
     const id = this._current;
-    const tell = (event: Event): void => this.tell(applied(this._job!, event));
+    const tell = (event: Event): void => {
+      this.tell(applied(this._job!, event));
+      // A notebook that is done has its verdict: it is not waited for until the whole run has ended.
+      if (event.event === 'done' || event.event === 'failed') {
+        void this.guarded(() => this.read());
+      }
+    };
     const heard = follow(this.api, id, job.job, job.events, following.signal, tell);
     void this.guarded(() => heard).then(() => (following.signal.aborted ? undefined : this.end(id, job.job)));
   }
@@ -197,6 +205,7 @@ export class Model implements IDisposable {
   private _jobSeen = 0;
   private _problem: ApiError | null = null;
   private _ready = false;
+  private _reads = 0;
   private _disposed = false;
   private _following: AbortController | null = null;
 }

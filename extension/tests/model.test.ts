@@ -63,6 +63,18 @@ test('a run is followed to its end, then the journey is read again', async () =>
   ]);
 });
 
+test('the verdict of a notebook is read when it is done, while the others run', async () => {
+  const done: Event = { n: 2, at: '', event: 'done', notebook: '51_bias', status: 'pass', text: 'Ready.' };
+  server.set('GET migrations/a/jobs/j/events', events([TOLD[0], done, ENDED]));
+  await model.refresh();
+  const end = finished();
+  const reads = (): number => server.asked.filter(one => `${one.method} ${one.path}` === 'GET migrations/a').length;
+  const before = reads();
+  await model.run();
+  await end;
+  expect(reads() - before).toBe(2);
+});
+
 test('a run that goes on is found again after a reload', async () => {
   server.set('GET migrations/a', json({ ...SUMMARY, id: 'a', active: { job: 'j', run: 'r', holder: '' }, chapters: [], report: false }));
   server.set('GET migrations/a/jobs/j', json(JOB));

@@ -255,6 +255,13 @@ def test_a_bound_is_where_the_test_of_that_gap_turns() -> None:
         assert [beyond(rates, gap, 0.95) > 0 for gap in steps] == [True, False, False, True]
 
 
+def test_a_family_of_which_one_group_is_left_has_no_pair() -> None:
+    rates = fairness_range.Rates(np.array([[0.5, np.nan], [0.4, 0.6]]), np.array([[50, 0], [200, 300]]))
+    alone = fairness_range.Rates(np.array([[0.4, 0.6]]), np.array([[200, 300]]))
+    for bounds in (fairness_range.largest_difference, fairness_range.smallest_share):
+        assert bounds(rates, 0.95) == pytest.approx(bounds(alone, 0.95), abs=0.01), "but for other draws"
+
+
 def test_groups_with_few_counts_are_not_called_unfair() -> None:
     """Ten groups of 30 rows alike: simultaneous intervals left 0 out in 9 of 100 of such tables."""
     rng, n = np.random.default_rng(5), np.full((2, 10), 30)

@@ -31,7 +31,7 @@ def engine() -> Backend:
 
     spill = tempfile.mkdtemp(prefix="workbench-duckdb-")
     atexit.register(shutil.rmtree, spill, ignore_errors=True)
-    return ibis.duckdb.connect(
+    found = ibis.duckdb.connect(
         ":memory:",
         memory_limit=MEMORY,
         threads=min(THREADS, os.cpu_count() or 1),
@@ -39,6 +39,9 @@ def engine() -> Backend:
         autoinstall_known_extensions=False,
         autoload_known_extensions=False,
     )
+    # In a notebook DuckDB would draw a bar of its own, which stays in the saved file as a widget that nothing moves.
+    found.con.execute("SET enable_progress_bar = false")
+    return found
 
 
 def duck() -> DuckDBPyConnection:

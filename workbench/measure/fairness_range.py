@@ -191,6 +191,8 @@ def _nearest_pair(seen: Floats, variance: Floats, share: float, gap: float) -> t
         with np.errstate(invalid="ignore", divide="ignore"):
             t = (share * values[:, None] - values - gap) / np.sqrt(share**2 * own[:, None] + own)
         np.fill_diagonal(t, np.nan)
+        if np.isnan(t).all():  # one group is left of the family: it has no pair
+            continue
         high, low = np.unravel_index(int(np.nanargmax(t)), t.shape)
         if t[high, low] > best:
             best, found = float(t[high, low]), (family, int(high), int(low))
