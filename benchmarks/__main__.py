@@ -1,4 +1,4 @@
-"""`python -m benchmarks trees|fidelity|measures|simulations|verdicts|gpu|lab`: measure, keep tables, write pages."""
+"""`python -m benchmarks trees|fidelity|measures|simulations|verdicts|gpu|lab|review`: measure, keep, write pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=("trees", "fidelity", "measures", "simulations", "verdicts", "gpu", "lab"))
+    parser.add_argument(
+        "what", choices=("trees", "fidelity", "measures", "simulations", "verdicts", "gpu", "lab", "review")
+    )
     parser.add_argument("--quick", action="store_true", help="a selection that takes minutes")
     parser.add_argument("--threads", type=_numbers, help="trees: numbers of threads, for example 1,2")
     parser.add_argument("--batches", type=_numbers, help="trees: rows asked at once, for example 1,64,1024")
@@ -40,6 +42,10 @@ def main() -> None:
         from benchmarks import lab
 
         lab.main(given.quick)
+    elif given.what == "review":
+        from benchmarks import review
+
+        review.main(given.quick)
     else:
         from benchmarks import simulations
 

@@ -88,7 +88,7 @@ class Live:
     async def take(self, owner: str) -> Kernel:
         """A place for one more kernel of this person; their oldest makes room. Who comes when all are taken waits in
         line, and keeps their turn by asking again. Raises BusyError."""
-        await self.started()
+        self._bury()
         await self.sweep()
         mine = sorted((one for one in self.kernels.values() if one.owner == owner), key=lambda one: one.used)
         for one in mine[: len(mine) - EACH + 1]:
@@ -164,9 +164,14 @@ class Live:
     async def started(self) -> None:
         """Raises RuntimeError where Voila does not start."""
         async with self._starting:
-            if self._process is None or self._process.poll() is not None:
-                self.stop()
+            self._bury()
+            if self._process is None:
                 await asyncio.get_running_loop().run_in_executor(None, self._start)
+
+    def _bury(self) -> None:
+        """Where Voila has died, its kernels are gone with it."""
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
 
     def _start(self) -> None:
         # Imported where it is used: Voila and its server are heavy, and most visitors need neither.

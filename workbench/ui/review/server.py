@@ -80,6 +80,7 @@ def _log(handler: tornado.web.RequestHandler) -> None:
 
 
 def _draw(folder: Path, app: tornado.web.Application) -> None:
+    """What takes seconds the first time, before anybody comes."""
     house: House = app.settings["house"]
     house.pages.journey(render.Bar(house.doors.root, open_migration(folder).name, who="nobody", links=LINKS))
 
@@ -88,6 +89,7 @@ def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str
     """Serves until it is stopped. ready: told the address once it listens. Raises ReviewError, MigrationError."""
     check_doors(doors, host)
     app = application(folder, doors)
+    _draw(folder, app)
 
     async def main() -> None:
         loop, here = asyncio.get_running_loop(), asyncio.current_task()
@@ -102,8 +104,6 @@ def serve(folder: Path, doors: Doors, host: str, port: int, ready: Callable[[str
             ) from error
         server.add_sockets(sockets)
         ready(doors.url or f"http://{host}:{sockets[0].getsockname()[1]}{doors.root}")
-        # The first visitor finds the page drawn.
-        loop.run_in_executor(None, _draw, folder, app)
         while True:
             await asyncio.sleep(30)
             await app.settings["live"].sweep()
