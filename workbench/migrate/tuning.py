@@ -91,7 +91,7 @@ class Params(audit.Params):
         "cheapest", description="of the front: its knee, the cheapest inside the constraint, or the shortest tail"
     )
     trials: int = Field(16, ge=1, le=10_000, description="settings tried at most, resumed searches included")
-    minutes: float | None = Field(1.5, gt=0, description="of computing at most, resumed searches included")
+    minutes: float | None = Field(1.0, gt=0, description="of computing at most, resumed searches included")
     money: float | None = Field(None, gt=0, description="that the search may cost, at price_per_hour")
     price_per_hour: float | None = Field(None, gt=0, description="of this machine")
     hold: Literal["parity", "quality"] = Field(
