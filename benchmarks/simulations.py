@@ -54,7 +54,12 @@ STUDIES = (
         "under load: two runs at a time and a process that computes on and off",
         200,
     ),
-    ("5 % slow-down found", {"slowdown": 0.05, "seconds": 15.0, "units": 200}, "nothing else at work, 15 s at most", 60),
+    (
+        "5 % slow-down found",
+        {"slowdown": 0.05, "seconds": 15.0, "units": 200},
+        "nothing else at work, 15 s at most",
+        60,
+    ),
 )
 
 
