@@ -309,7 +309,8 @@ def panel_shown(context: Any, lab: Lab, ours: bool, keep: bool = False) -> Any:
     """A page with the panel in front, which Lab restores the next time."""
     page = context.new_page()
     page.goto(lab.address(), timeout=180_000)
-    page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=180_000)
+    page.wait_for_function("() => window.jupyterapp", timeout=180_000)
+    page.evaluate("() => window.jupyterapp.restored")
     if ours:
         page.evaluate("() => window.jupyterapp.commands.execute('migration-workbench:open')")
         page.locator("#migration-workbench-panel .mw-nb").first.wait_for(timeout=180_000)

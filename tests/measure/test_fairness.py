@@ -262,6 +262,14 @@ def test_a_family_of_which_one_group_is_left_has_no_pair() -> None:
         assert bounds(rates, 0.95) == pytest.approx(bounds(alone, 0.95), abs=0.01), "but for other draws"
 
 
+def test_a_group_of_which_nobody_was_selected_has_bounds() -> None:
+    rates = fairness_range.Rates(np.array([[0.0, 0.3, 0.5]]), np.array([[40, 60, 80]]))
+    low, high = fairness_range.smallest_share(rates, 0.95)
+    assert low == 0.0
+    assert 3 / 40 / 0.5 * 0.5 < high < 3 / 40 / 0.5 * 2, "about the rule of three: 3 of 40 are still possible"
+    assert fairness_range.beyond_share(rates, high - 0.01, 0.95) <= 0 < fairness_range.beyond_share(rates, 1.0, 0.95)
+
+
 def test_groups_with_few_counts_are_not_called_unfair() -> None:
     """Ten groups of 30 rows alike: simultaneous intervals left 0 out in 9 of 100 of such tables."""
     rng, n = np.random.default_rng(5), np.full((2, 10), 30)

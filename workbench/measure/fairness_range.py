@@ -130,7 +130,8 @@ def smallest_share(law: Law, level: float) -> Interval:
     def beyond(share: float) -> float:
         return beyond_share(law, share, level)
 
-    return Interval(_edge(beyond, seen, 0.0), _edge(beyond, seen, 1.0))
+    # Of a group of which nobody was selected the test says nothing at a share of 0 itself.
+    return Interval(_edge(beyond, seen, 0.0), _edge(beyond, max(seen, CLOSE), 1.0))
 
 
 def beyond_share(law: Law, share: float, level: float) -> float:
