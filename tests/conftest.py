@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,10 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # A key of the tests' own: no test may sign with the key of whoever runs it.
 os.environ["WORKBENCH_KEYS"] = tempfile.mkdtemp(prefix="workbench-keys-")
+
+# Started in the background of a script, we ignore Ctrl-C, and so would every process that is to be stopped by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Made = Callable[[str, Callable[[Path], object]], Path]
 
