@@ -136,6 +136,7 @@ def _where(folder: Path, outcome: Outcome) -> None:
     copied = (folder / "notebooks" / "00_journey.ipynb").exists()
     first = "" if copied else f"workbench notebooks {typed(folder)}; "
     out(f"By hand   {first}jupyter lab {typed(folder)}   then open notebooks/00_journey.ipynb")
+    out(f"Reviewers workbench review {typed(folder)}   serves it as pages and dashboards to people who do not program")
 
 
 def _display(progress: str, as_json: bool) -> AbstractContextManager[Notify]:
