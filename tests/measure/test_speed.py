@@ -474,3 +474,13 @@ def test_a_gpu_tells_the_time_of_its_own_kernels():
             square @ square
         taken.append(clock.stop())
     assert taken[1] > 5 * taken[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("times", "outcome", "precise"), [(1.0, "alike", True), (1.015, "alike", False), (1.06, "slower", True)]
+)
+def test_a_difference_that_shows_is_followed_until_it_is_called(times: float, outcome: str, precise: bool) -> None:
+    rng = np.random.default_rng(1)
+    wall = np.exp(rng.normal(0, 0.002, (16, 4))) * [1.0, times, 1.0, times]
+    found = speed.Comparison(wall, wall, (1, 1), True)
+    assert (found.outcome, found.precise) == (outcome, precise)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -264,3 +266,18 @@ def test_a_tree_that_leads_out_of_its_arrays_never_answers(
     joblib.dump(forest, tmp_path / "m.pkl")
     with pytest.raises(Refused, match="tree 1, node 0: left child is"):
         opened("m.pkl", folder=tmp_path)
+
+
+BUSY = """
+import resource
+from workbench.models.host import computed
+resource.setrlimit(resource.RLIMIT_CPU, (1_000, 1_000))
+seen = [computed() for _ in range(20_000)]
+print(min(later - sooner for sooner, later in zip(seen, seen[1:]) if later > sooner))
+"""
+
+
+def test_what_was_computed_is_told_finer_than_the_kernels_ticks() -> None:
+    """Under a limit of processor time, as a host is, `time.process_time` moves by some milliseconds at once."""
+    step = subprocess.run([sys.executable, "-c", BUSY], capture_output=True, text=True, check=True).stdout
+    assert 0 < int(step) < 500_000

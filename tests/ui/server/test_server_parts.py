@@ -209,3 +209,24 @@ def test_who_looked_at_the_pages_before_still_does() -> None:
     add_to(settings)
     found = settings["page_config_hook"]("a handler", {"federated_extensions": [PLOTLYS, MINE]})
     assert (found["seen"], found[OPTION]) == ("a handler", PLOTLYS)
+
+
+WATCH = """
+import signal, sys
+from pathlib import Path
+from workbench.ui.server import supervise
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a server that a script started in its background
+sys.executable = sys.argv[2]
+supervise.main(Path(sys.argv[1]), ["run"])
+"""
+
+
+def test_a_run_hears_of_a_stop_though_the_server_ignores_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = "signal.getsignal(signal.SIGINT) is signal.SIG_IGN"
+    run.write_text(f'#!{sys.executable}\nimport json, signal\nprint(json.dumps({{"event": "deaf", "is": {asked}}}))\n')
+    run.chmod(0o700)
+    subprocess.run([sys.executable, "-c", WATCH, str(tmp_path), str(run)], check=True)
+    first, last = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert (first["event"], first["is"]) == ("deaf", False)
+    assert (last["event"], last["code"]) == ("ended", 0)
